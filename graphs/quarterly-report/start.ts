@@ -1,0 +1,81 @@
+/**
+ * `npm start`: the quarterly-report graph on real figures, with failures on purpose. Also an example of running a graph
+ * from a program of one's own instead of from the command line.
+ */
+import { styleText } from "node:util";
+import { openPersistence, type RunResult, runThread } from "langgraph-resilience";
+import { consoleReporter } from "langgraph-resilience/observability";
+import type { QuarterlyReport } from "./state.js";
+
+const USAGE = `Usage: npm start -- [--calm]
+
+Runs the quarterly-report graph for Apple Inc., fiscal 2024 Q3, on the embedded Postgres (or DATABASE_URL) and the bundled
+offline model provider (or OpenAI, with OPENAI_API_KEY).
+
+  --calm   the bundled provider makes no trouble; by default it misbehaves on a printed script
+`;
+
+const flags = process.argv.slice(2);
+const color = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
+const bold = (text: string): string => (color ? styleText("bold", text) : text);
+const say = (text = ""): void => {
+  process.stdout.write(`${text}\n`);
+};
+
+if (flags.includes("--help") || flags.includes("-h")) {
+  say(USAGE);
+} else if (flags.some((flag) => flag !== "--calm")) {
+  process.stderr.write(`npm start: unknown option ${flags.find((flag) => flag !== "--calm")}\n\n${USAGE}`);
+  process.exitCode = 2;
+} else {
+  process.env.OFFLINE_PROVIDER = flags.includes("--calm") ? "calm" : "scripted";
+  process.exitCode = await main();
+}
+
+async function main(): Promise<number> {
+  const { builder } = await import("./graph.js");
+  const { describeFaults } = await import("./model.js");
+  const persistence = openPersistence(process.env.DATABASE_URL);
+  const threadId = `quarterly-report-${new Date().toISOString().slice(0, 19).replace(/:/g, "-")}`;
+  try {
+    say(bold(`Quarterly report, fiscal 2024 Q3, thread ${threadId}`));
+    say(`Threads are kept in ${persistence.description}.`);
+    for (const line of faultLines(describeFaults())) say(line);
+    say();
+    await persistence.ready();
+    const graph = builder.compile({ checkpointer: persistence.checkpointer, store: persistence.store, name: "quarterly-report" });
+    const result = await runThread(graph, { fiscalYear: 2024, fiscalQuarter: 3 }, { threadId, onEvent: consoleReporter({ write: say, color }) });
+    say();
+    for (const line of resultLines(result, threadId)) say(line);
+    return result.status === "succeeded" ? 0 : result.status === "waiting_human" ? 3 : 1;
+  } finally {
+    await persistence.close();
+  }
+}
+
+function faultLines(faults: readonly string[]): string[] {
+  if (process.env.OPENAI_API_KEY) return ["The model is OpenAI's (OPENAI_API_KEY is set); no failures are made on purpose."];
+  if (faults.length === 0) return ["The model is the bundled offline provider, without trouble."];
+  return ["The model is the bundled offline provider, which misbehaves on this script:", ...faults.map((fault) => `  ${fault}`)];
+}
+
+function resultLines(result: RunResult, threadId: string): string[] {
+  const { report, chart, delivery, degradations } = result.values as QuarterlyReport & { degradations?: { node: string; answeredBy: string; category: string }[] };
+  const next = [`Look back:  npx lgr history ${threadId}`];
+  if (result.status !== "succeeded") {
+    return [`The run ended as ${result.status}${result.error === undefined ? "" : `: ${result.error.message}`}`, `Go on with:  npx lgr resume ${threadId}`, ...next];
+  }
+  const mail = delivery?.kind === "sent" ? `sent to ${delivery.to.join(", ")}` : delivery?.kind === "outbox" ? `${delivery.path}\n            ${delivery.note}` : `not sent: ${delivery?.reason}`;
+  return [
+    bold("Results"),
+    `  report    ${report?.markdownPath}`,
+    `            ${report?.htmlPath}`,
+    `            written by ${report?.writtenBy}`,
+    `  chart     ${chart?.svgPath}`,
+    `            ${chart?.pngPath}`,
+    `  mail      ${mail}`,
+    ...(degradations ?? []).map((one) => `  degraded  ${one.node} was answered by ${one.answeredBy} (${one.category})`),
+    "",
+    ...next,
+  ];
+}

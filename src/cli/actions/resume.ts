@@ -1,0 +1,96 @@
+import { userInfo } from "node:os";
+import { ConfigError } from "../../errors/own-errors.js";
+import type { GraphLike } from "../../langgraph/threads/graph.js";
+import { inspectThread } from "../../langgraph/threads/inspect-thread.js";
+import { resumeThread } from "../../langgraph/threads/resume-thread.js";
+import { EXIT, exitCodeOfStatus } from "../exit-codes.js";
+import { jsonOption } from "../json-option.js";
+import { parseFaults } from "../option-values.js";
+import { printResult } from "../output.js";
+import { type GlobalOptions, withSession } from "../session.js";
+import { onStopSignals } from "../stop-signals.js";
+
+export interface ResumeFlags {
+  readonly action?: string;
+  readonly answer?: string;
+  readonly state?: string;
+  readonly parameters?: string;
+  readonly step?: string;
+  readonly result?: string;
+  readonly to?: string;
+  readonly reason?: string;
+  readonly question?: string;
+  readonly from?: string;
+  readonly graph?: string;
+  readonly as?: string;
+  readonly fail: readonly string[];
+}
+
+export async function resume(thread: string, flags: ResumeFlags, global: GlobalOptions): Promise<number> {
+  const decision = await decisionOf(flags);
+  const injectFaults = parseFaults(flags.fail);
+  return await withSession(global, async (session) => {
+    const { name, graph } = await session.graphOfThread(thread, flags.graph);
+    const { output } = session;
+    output.line(`Thread ${thread} on ${session.persistence.description}`);
+    const answerTo = flags.question === undefined ? undefined : await questionId(graph, thread, flags.question);
+    const stop = onStopSignals(output.line, () => process.exit(EXIT.stopped));
+    try {
+      const result = await resumeThread(graph, thread, decision, {
+        graphName: name,
+        control: stop.control,
+        signal: stop.signal,
+        onEvent: output.onEvent,
+        injectFaults,
+        ...(flags.from === undefined ? {} : { from: flags.from }),
+        ...(answerTo === undefined ? {} : { answerTo }),
+      });
+      printResult(output, result);
+      return exitCodeOfStatus(result.status, result.error);
+    } finally {
+      stop.dispose();
+    }
+  });
+}
+
+/** The decision the flags describe; undefined when they describe none. */
+async function decisionOf(flags: ResumeFlags): Promise<unknown> {
+  if (flags.answer !== undefined) {
+    if (flags.action !== undefined)
+      throw new ConfigError(
+        "--answer is for a graph's own interrupts, --action for intervention requests; give one of them",
+      );
+    return await jsonOption("--answer", flags.answer);
+  }
+  const belonging = {
+    state: "adjust",
+    parameters: "adjust",
+    step: "fallback",
+    result: "provide",
+    to: "escalate",
+  } as const;
+  for (const [flag, action] of Object.entries(belonging)) {
+    if (flags[flag as keyof typeof belonging] !== undefined && flags.action !== action)
+      throw new ConfigError(`--${flag} goes with --action ${action}`);
+  }
+  if (flags.action === undefined) return undefined;
+  return {
+    action: flags.action,
+    ...(flags.state === undefined ? {} : { state: await jsonOption("--state", flags.state) }),
+    ...(flags.parameters === undefined ? {} : { parameters: await jsonOption("--parameters", flags.parameters) }),
+    ...(flags.step === undefined ? {} : { step: flags.step }),
+    ...(flags.result === undefined ? {} : { result: await jsonOption("--result", flags.result) }),
+    ...(flags.to === undefined ? {} : { to: flags.to }),
+    ...(flags.reason === undefined ? {} : { reason: flags.reason }),
+    by: flags.as ?? userInfo().username,
+  };
+}
+
+/** A question by the beginning of its ID, as it is printed, or by the failed node's name. */
+async function questionId(graph: GraphLike, thread: string, given: string): Promise<string> {
+  const { waitingFor } = await inspectThread(graph, thread);
+  const matching = waitingFor.filter((one) => one.id.startsWith(given));
+  if (matching.length > 1)
+    throw new ConfigError(`--question ${given} fits ${matching.length} open questions; give more of the ID`);
+  return matching[0]?.id ?? given;
+}

@@ -1,0 +1,44 @@
+import { runThread } from "../../langgraph/threads/run-thread.js";
+import { EXIT, exitCodeOfStatus } from "../exit-codes.js";
+import { jsonOption } from "../json-option.js";
+import { parseFaults, positiveInteger } from "../option-values.js";
+import { printResult } from "../output.js";
+import { type GlobalOptions, withSession } from "../session.js";
+import { onStopSignals } from "../stop-signals.js";
+
+export interface RunFlags {
+  readonly thread?: string;
+  readonly input?: string;
+  readonly fail: readonly string[];
+  readonly ifExists: "resume" | "refuse" | "newTurn";
+  readonly recursionLimit?: string;
+}
+
+export async function run(graphName: string, flags: RunFlags, global: GlobalOptions): Promise<number> {
+  const input = await jsonOption("--input", flags.input ?? "{}");
+  const injectFaults = parseFaults(flags.fail);
+  return await withSession(global, async ({ graph, output, persistence }) => {
+    const threadId = flags.thread ?? `${graphName}-${new Date().toISOString().replace(/[:.]/g, "-")}`;
+    const loaded = await graph(graphName);
+    output.line(`Thread ${threadId} on ${persistence.description}`);
+    const stop = onStopSignals(output.line, () => process.exit(EXIT.stopped));
+    try {
+      const result = await runThread(loaded, input, {
+        threadId,
+        ifExists: flags.ifExists,
+        graphName,
+        control: stop.control,
+        signal: stop.signal,
+        onEvent: output.onEvent,
+        injectFaults,
+        ...(flags.recursionLimit === undefined
+          ? {}
+          : { recursionLimit: positiveInteger("--recursion-limit", flags.recursionLimit) }),
+      });
+      printResult(output, result);
+      return exitCodeOfStatus(result.status, result.error);
+    } finally {
+      stop.dispose();
+    }
+  });
+}

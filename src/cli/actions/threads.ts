@@ -1,0 +1,61 @@
+import type { ThreadRecord, ThreadStatus } from "../../core/ports.js";
+import { inspectThread } from "../../langgraph/threads/inspect-thread.js";
+import { commandName } from "../command-name.js";
+import { positiveInteger } from "../option-values.js";
+import { type CommandSession, type GlobalOptions, withSession } from "../session.js";
+import { table } from "../table.js";
+
+export interface ThreadsFlags {
+  readonly graph?: string;
+  readonly status?: ThreadStatus;
+  readonly limit: string;
+}
+
+export async function threads(flags: ThreadsFlags, global: GlobalOptions): Promise<void> {
+  await withSession(global, async (session) => {
+    const { output, persistence } = session;
+    const records = await persistence.threads.list({
+      limit: positiveInteger("--limit", flags.limit),
+      ...(flags.graph === undefined ? {} : { graph: flags.graph }),
+      ...(flags.status === undefined ? {} : { status: flags.status }),
+    });
+    const rows: string[][] = [];
+    for (const record of records) {
+      const status = await standing(session, record);
+      output.object({ type: "thread", ...record, status });
+      rows.push([
+        record.name ?? record.threadId,
+        record.graph ?? "?",
+        status,
+        String(record.checkpoints),
+        record.updatedAt.toISOString(),
+        oneLine(record.error),
+      ]);
+    }
+    if (rows.length === 0)
+      output.line(
+        `No threads in ${persistence.description}. Start one with: ${commandName()} run <graph> --thread <name>`,
+      );
+    else
+      for (const line of table(["THREAD", "GRAPH", "STATUS", "CHECKPOINTS", "LAST ACTIVITY", "ERROR"], rows))
+        output.line(line);
+  });
+}
+
+/** A record of a run that did not come to its end, or of a thread run by other means, says less than the checkpoint. */
+async function standing({ graph, project }: CommandSession, record: ThreadRecord): Promise<string> {
+  const settled = record.status !== undefined && record.status !== "running";
+  if (settled || record.graph === undefined || !(record.graph in project.graphs)) {
+    return (
+      record.status ??
+      (record.pending === "interrupt" ? "waiting_human" : record.pending === "error" ? "failed" : "unknown")
+    );
+  }
+  const { status } = await inspectThread(await graph(record.graph), record.threadId);
+  return status === "interrupted" && record.status === "running" ? "running or interrupted" : status;
+}
+
+function oneLine(text: string | undefined): string {
+  const line = (text ?? "").split("\n")[0] ?? "";
+  return line.length > 80 ? `${line.slice(0, 79)}…` : line;
+}

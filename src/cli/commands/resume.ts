@@ -1,0 +1,36 @@
+import type { Command } from "commander";
+import { ACTIONS } from "../../recovery/decision.js";
+import type { ResumeFlags } from "../actions/resume.js";
+import { collect } from "../option-values.js";
+import type { GlobalOptions } from "../session.js";
+
+export function addResumeCommand(program: Command): void {
+  program
+    .command("resume")
+    .summary("go on with a thread")
+    .description(
+      "Goes on with a thread from its last checkpoint: after a crash or a stop as it is, after an interrupt with an answer. Steps that had succeeded are not repeated.",
+    )
+    .argument("<thread>", "its name or ID")
+    .option("-a, --action <action>", `answer an intervention request: ${ACTIONS.join(", ")}`)
+    .option("--state <json>", "with adjust: merged over the step's input and the state")
+    .option("--parameters <json>", "with adjust: maxAttempts, initialDelayMs, timeoutMs of the next try")
+    .option("--step <name>", "with fallback: which declared step")
+    .option("--result <json>", "with provide: the step's result, i.e. its state update")
+    .option("--to <whom>", "with escalate")
+    .option("--reason <text>", "why; kept with the decision")
+    .option("--as <name>", "who decides (default: your login)")
+    .option("--answer <json>", "answer an interrupt of the graph's own")
+    .option("-q, --question <id|node>", "which question, when several are open")
+    .option("--from <checkpoint>", "go on from an earlier checkpoint, as a branch of its own")
+    .option("--graph <name>", "the graph, where it is not stored with the thread")
+    .option("--fail <node[=category]>", "rehearse a failure; repeatable", collect, [])
+    .addHelpText(
+      "after",
+      `\nExamples:\n  lgr resume q3\n  lgr resume q3 --action retry\n  lgr resume q3 --action provide --result '{"report":"…"}'\n  lgr resume q3 --from <checkpoint>   # see lgr history q3`,
+    )
+    .action(async (thread: string, flags: ResumeFlags, command: Command) => {
+      const { resume } = await import("../actions/resume.js");
+      process.exitCode = await resume(thread, flags, command.optsWithGlobals<GlobalOptions>());
+    });
+}

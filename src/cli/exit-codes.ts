@@ -1,0 +1,57 @@
+/** What the process's exit code says. `lgr --help` prints this table. */
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  waitingHuman: 3,
+  aborted: 4,
+  notFound: 5,
+  ownedElsewhere: 6,
+  stopped: 130,
+} as const;
+
+export const EXIT_TEXTS: readonly (readonly [number, string])[] = [
+  [EXIT.ok, "done"],
+  [EXIT.failed, "the run failed"],
+  [EXIT.usage, "wrong usage, configuration or input"],
+  [EXIT.waitingHuman, "the run waits for a person"],
+  [EXIT.aborted, "the run was aborted by a person"],
+  [EXIT.notFound, "no such thread or checkpoint, or nothing to resume"],
+  [EXIT.ownedElsewhere, "another process owns the database folder"],
+  [EXIT.stopped, "stopped by Ctrl-C or SIGTERM; resume to go on"],
+];
+
+const BY_CODE: Readonly<Record<string, number>> = {
+  CONFIG: EXIT.usage,
+  INVALID_INPUT: EXIT.usage,
+  DECISION_REFUSED: EXIT.usage,
+  THREAD_EXISTS: EXIT.usage,
+  THREAD_NOT_FOUND: EXIT.notFound,
+  THREAD_NOT_RESUMABLE: EXIT.notFound,
+  OWNED_ELSEWHERE: EXIT.ownedElsewhere,
+  RUN_ABORTED: EXIT.aborted,
+  CANCELLED: EXIT.stopped,
+};
+
+export function exitCodeOf(error: unknown): number {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return (typeof code === "string" ? BY_CODE[code] : undefined) ?? EXIT.failed;
+}
+
+export function exitCodeOfStatus(
+  status: "succeeded" | "waiting_human" | "failed" | "aborted" | "drained",
+  error: unknown,
+): number {
+  switch (status) {
+    case "succeeded":
+      return EXIT.ok;
+    case "waiting_human":
+      return EXIT.waitingHuman;
+    case "failed":
+      return exitCodeOf(error);
+    case "aborted":
+      return EXIT.aborted;
+    case "drained":
+      return EXIT.stopped;
+  }
+}

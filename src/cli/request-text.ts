@@ -1,0 +1,84 @@
+/** An open question as text: what failed, what was tried, what may be done, and the exact commands to do it. */
+import { NODE_STEP } from "../core/records.js";
+import type { PendingInterrupt } from "../langgraph/threads/inspect-thread.js";
+import type { Action } from "../recovery/decision.js";
+import type { InterventionRequest } from "../recovery/intervention-request.js";
+import { commandName } from "./command-name.js";
+import { valueLines } from "./value-lines.js";
+
+/** @param oneOfSeveral whether the commands must say which question they answer */
+export function requestLines(question: PendingInterrupt, thread: string, oneOfSeveral: boolean): string[] {
+  const { request } = question;
+  const which = oneOfSeveral ? ` --question ${question.id.slice(0, 8)}` : "";
+  if (request === undefined) return foreignQuestion(question, thread, which);
+  return [
+    `A person is needed: ${request.summary}`,
+    "",
+    "What was tried:",
+    ...triedLines(request),
+    "",
+    "What the step was given:",
+    ...inputLines(request.input).map((line) => `  ${line}`),
+    "",
+    ...(request.checkpoint === undefined
+      ? []
+      : [
+          `Last checkpoint: ${request.checkpoint.id}${request.checkpoint.step === undefined ? "" : ` (step ${request.checkpoint.step})`}`,
+        ]),
+    `Suggested:       ${request.suggestion.action} (${request.suggestion.reason})`,
+    "",
+    "What you can do:",
+    ...commandLines(request, which, thread),
+    "",
+  ];
+}
+
+function triedLines(request: InterventionRequest): string[] {
+  if (request.attempts.length === 0) return ["  nothing could be tried"];
+  return request.attempts.map((attempt) => {
+    const who =
+      attempt.step === NODE_STEP ? `attempt ${attempt.number}` : `fallback ${attempt.step}, attempt ${attempt.number}`;
+    const wait = attempt.delayMs === undefined || attempt.delayMs === 0 ? "" : `, then waited ${attempt.delayMs} ms`;
+    return `  ${new Date(attempt.startedAt).toISOString()}  ${who}: ${attempt.report.category} after ${attempt.durationMs} ms${wait}: ${attempt.report.message}`;
+  });
+}
+
+function commandLines(request: InterventionRequest, which: string, thread: string): string[] {
+  const rows = request.actions.map(
+    (offer) =>
+      [`  ${commandName()} resume ${thread} ${example(offer.action, request)}${which}`, offer.description] as const,
+  );
+  const width = Math.max(...rows.map(([command]) => command.length));
+  return rows.map(([command, text]) => `${command.padEnd(width)}  # ${text}`);
+}
+
+function example(action: Action, request: InterventionRequest): string {
+  switch (action) {
+    case "adjust":
+      return `--action adjust --state '{"key":"value"}' --parameters '{"maxAttempts":6}'`;
+    case "fallback":
+      return `--action fallback --step ${request.fallbacks[0] ?? "<step>"}`;
+    case "provide":
+      return `--action provide --result '{"key":"value"}'`;
+    case "abort":
+      return `--action abort --reason "why"`;
+    case "escalate":
+      return "--action escalate --to <whom>";
+    case "retry":
+      return "--action retry";
+  }
+}
+
+function inputLines(input: unknown): string[] {
+  return typeof input === "object" && input !== null
+    ? valueLines(input as Record<string, unknown>)
+    : [JSON.stringify(input) ?? String(input)];
+}
+
+function foreignQuestion(question: PendingInterrupt, thread: string, which: string): string[] {
+  return [
+    `Node "${question.node}" asks: ${JSON.stringify(question.value)}`,
+    `  ${commandName()} resume ${thread} --answer '<json>'${which}`,
+    "",
+  ];
+}

@@ -1,0 +1,50 @@
+/**
+ * Facts about error objects that must not be written into them: users get their own errors back unchanged.
+ */
+import type { FailureRecord } from "./records.js";
+
+/** By error and by where it was thrown: steps that wait for one thing fail with one and the same error object. */
+const failures = new WeakMap<object, Map<string, FailureRecord>>();
+const exhausted = new WeakSet<object>();
+
+/** An error object that lives as long as the process keeps no more records than this. */
+const MAX_RECORDS = 1000;
+
+/** @param scope what tells apart the steps that may throw the same object: the task's checkpoint namespace */
+export function recordFailure(error: object, failure: FailureRecord, scope: string): void {
+  const records = failures.get(error) ?? new Map<string, FailureRecord>();
+  records.delete(scope);
+  records.set(scope, failure);
+  const [oldest] = records.keys();
+  if (records.size > MAX_RECORDS && oldest !== undefined) records.delete(oldest);
+  failures.set(error, records);
+}
+
+/** The record made in this scope, once: whoever acts on it takes it. */
+export function takeFailure(error: object, scope: string): FailureRecord | undefined {
+  const records = failures.get(error);
+  const found = records?.get(scope);
+  records?.delete(scope);
+  return found;
+}
+
+/** The record of the step that ended in this error, if a decorator made one. Instances only: it dies with the process. */
+export function failureOf(error: unknown): FailureRecord | undefined {
+  return typeof error === "object" && error !== null ? [...(failures.get(error)?.values() ?? [])].at(-1) : undefined;
+}
+
+/** Marks an error that a policy has given up on, so that no outer policy tries the same call again. */
+export function markExhausted(error: object): void {
+  exhausted.add(error);
+}
+
+/** Whether an inner policy has given up on this error, or on a cause of it. Asking takes the mark away. */
+export function takeExhausted(error: unknown): boolean {
+  let found = false;
+  let link = error;
+  for (let depth = 0; depth < 16 && typeof link === "object" && link !== null; depth += 1) {
+    found = exhausted.delete(link) || found;
+    link = (link as { cause?: unknown }).cause;
+  }
+  return found;
+}

@@ -1,0 +1,27 @@
+import type { z } from "zod";
+import { ConfigError } from "../errors/own-errors.js";
+
+/**
+ * Options as given → options with defaults, by a zod schema that is the only home of defaults and limits.
+ *
+ * @param owner what the options belong to, for the message: `resilient(compileReport)`
+ * @throws ConfigError naming each option at fault, its value and what would do
+ */
+export function parseOptions<S extends z.ZodType>(owner: string, schema: S, given: unknown): z.output<S> {
+  const parsed = schema.safeParse(given ?? {});
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map((issue) => {
+    const path = issue.path.join(".");
+    const value = issue.path.reduce<unknown>(
+      (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
+      given,
+    );
+    return path === "" ? issue.message : `option "${path}" is ${printed(value)}: ${issue.message}`;
+  });
+  throw new ConfigError(`${owner}: ${faults.join("; ")}`, { details: { issues: parsed.error.issues } });
+}
+
+function printed(value: unknown): string {
+  if (typeof value === "function") return "a function";
+  return JSON.stringify(value) ?? String(value);
+}

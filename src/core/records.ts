@@ -1,0 +1,59 @@
+/** What is written into state, interrupts and tables. Plain JSON-able data, versioned by `v`. */
+import type { Category } from "../errors/categories.js";
+import type { ErrorReport } from "../errors/report.js";
+
+/** One failed attempt. Times are milliseconds; `startedAt` since the Unix epoch. */
+export interface AttemptRecord {
+  /** 1 for the first attempt of this way of doing the step. */
+  readonly number: number;
+  /** "node", or the name of the fallback step that failed. */
+  readonly step: string;
+  readonly startedAt: number;
+  readonly durationMs: number;
+  readonly report: ErrorReport;
+  /** The wait before the next attempt; absent when there was none. */
+  readonly delayMs?: number;
+}
+
+/** The name attempts of the node itself carry in {@link AttemptRecord}`.step`. */
+export const NODE_STEP = "node";
+
+/** A step that failed for good, with all that a person or a later step needs to go on from there. */
+export interface FailureRecord {
+  readonly v: 1;
+  readonly node: string;
+  /** Exactly what the node was given. */
+  readonly input: unknown;
+  readonly report: ErrorReport;
+  /** Over human retries too, oldest first. */
+  readonly attempts: readonly AttemptRecord[];
+  /** Names of the declared fallback steps, in order. */
+  readonly fallbacks: readonly string[];
+  /** How often a person has sent the step back already. */
+  readonly humanRounds: number;
+  /** How often the request was handed on to someone else. */
+  readonly escalations: number;
+}
+
+/** Who answered in place of the node, and why. Kept in the state channel `degradations`. */
+export interface Degradation {
+  readonly v: 1;
+  readonly node: string;
+  readonly answeredBy: string;
+  readonly category: Category;
+  readonly reason: string;
+  readonly at: string;
+}
+
+/** What a person decided, on its way back to the node that failed. The decorator obeys it. */
+export type Directive =
+  | { readonly kind: "retry"; readonly parameters?: RetryParameters }
+  | { readonly kind: "fallback"; readonly step: string }
+  | { readonly kind: "provide"; readonly result: unknown };
+
+/** What `adjust` may change about the next try. */
+export interface RetryParameters {
+  readonly maxAttempts?: number;
+  readonly initialDelayMs?: number;
+  readonly timeoutMs?: number;
+}

@@ -1,0 +1,72 @@
+/** The public API. */
+export { type Clock, systemClock } from "./core/clock.js";
+export type { EventBus, EventContext, EventOf, EventPayloads, EventType, ResilienceEvent } from "./core/events.js";
+export { createEventBus } from "./core/events.js";
+export { failureOf } from "./core/failures.js";
+export { eventsOf, persistenceOf, registerCheckpointer } from "./core/persistence-of.js";
+export type {
+  Persistence,
+  PersistenceOptions,
+  PersistencePlugin,
+  ThreadFilter,
+  ThreadPatch,
+  ThreadRecord,
+  ThreadStatus,
+  ThreadStore,
+} from "./core/ports.js";
+export type { AttemptRecord, Degradation, Directive, FailureRecord, RetryParameters } from "./core/records.js";
+export { type RedactLimits, redact, redactText } from "./core/redact.js";
+export { threadIdOf } from "./core/thread-id.js";
+export {
+  type BackoffStrategy,
+  CATEGORIES,
+  CATEGORY_POLICIES,
+  type Category,
+  type CategoryPolicy,
+  type NextRung,
+} from "./errors/categories.js";
+export { classifyError } from "./errors/classify.js";
+export { isControlFlow, rethrowControlFlow } from "./errors/control-flow.js";
+export type { ErrorFacts } from "./errors/facts.js";
+export {
+  AttemptTimeoutError,
+  CancelledError,
+  ConfigError,
+  DecisionRefusedError,
+  InjectedFaultError,
+  InvalidInputError,
+  MalformedOutputError,
+  NonErrorThrown,
+  OwnedElsewhereError,
+  ResilienceError,
+  RunAbortedError,
+  ThreadError,
+} from "./errors/own-errors.js";
+export type { ErrorReport } from "./errors/report.js";
+export { defineErrorRule, type ErrorRule } from "./errors/rules.js";
+export { type Attempt, attempt } from "./langgraph/attempt-scope.js";
+export { type HumanInterventionOptions, type HumanTask, humanIntervention } from "./langgraph/human-intervention.js";
+export { installRecovery, type RecoveryOptions } from "./langgraph/install-recovery.js";
+export { keepCheckpointer } from "./langgraph/keep-checkpointer.js";
+export {
+  type DecoratedNode,
+  type Node,
+  resilient,
+  withFallback,
+  withRetry,
+  withTimeout,
+} from "./langgraph/resilient.js";
+export type { FallbackStep, ResilientOptions } from "./langgraph/resilient-options.js";
+export type { Durability, GraphLike } from "./langgraph/threads/graph.js";
+export { inspectThread, type PendingInterrupt, type ThreadInspection } from "./langgraph/threads/inspect-thread.js";
+export { listThreads } from "./langgraph/threads/list-threads.js";
+export type { ThreadRef } from "./langgraph/threads/resolve-thread.js";
+export { type ResumeOptions, resumeThread } from "./langgraph/threads/resume-thread.js";
+export type { RunOptions, RunResult } from "./langgraph/threads/run.js";
+export { type RunThreadOptions, runThread } from "./langgraph/threads/run-thread.js";
+export { openPersistence, registerPersistence } from "./persistence/open.js";
+export type { RetryOptions } from "./policies/retry-options.js";
+export type { TimeoutOptions } from "./policies/timeout.js";
+export { ACTIONS, type Action, type Decision } from "./recovery/decision.js";
+export { type InterventionRequest, isInterventionRequest } from "./recovery/intervention-request.js";
+export type { Suggestion } from "./recovery/suggestion.js";

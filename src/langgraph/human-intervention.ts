@@ -1,0 +1,143 @@
+import { Command, interrupt, type LangGraphRunnableConfig, Send } from "@langchain/langgraph";
+import { z } from "zod";
+import { parseOptions } from "../core/options.js";
+import type { Directive, FailureRecord, RetryParameters } from "../core/records.js";
+import { isControlFlow } from "../errors/control-flow.js";
+import { RunAbortedError } from "../errors/own-errors.js";
+import { ACTIONS, type Decision, decisionSchema } from "../recovery/decision.js";
+import { type InterventionRequest, interventionRequest } from "../recovery/intervention-request.js";
+import { wrapReentry } from "./envelope.js";
+import { type RunContext, runContextOf } from "./run-context.js";
+
+/** Configurable key: the alias of the thread, for commands that people can type. */
+export const THREAD_NAME_KEY = "thread_name";
+
+export const humanInterventionSchema = z.strictObject({
+  /** What a person may do; default all. `fallback` is offered only where the node declares one. */
+  actions: z
+    .array(z.enum(ACTIONS))
+    .min(1)
+    .default([...ACTIONS]),
+});
+
+export type HumanInterventionOptions = z.input<typeof humanInterventionSchema>;
+
+/** What the node is sent: one failure. */
+export interface HumanTask {
+  readonly failure: FailureRecord;
+}
+
+/**
+ * The node that brings in a person. It is sent one failure at a time, asks with `interrupt()`, and re-enters the failed
+ * node with what was decided. An answer that does not fit is refused and the question stays open.
+ *
+ * Use it through {@link installRecovery}, or build on it: it is a plain node, so another node may call it and do
+ * something before or after.
+ *
+ * @throws RunAbortedError when the person ends the run
+ */
+export function humanIntervention(
+  options: HumanInterventionOptions = {},
+): (task: HumanTask, config: LangGraphRunnableConfig) => Promise<Command> {
+  const { actions } = parseOptions("humanIntervention()", humanInterventionSchema, options);
+  return async function humanIntervention(task, config) {
+    const { failure } = task;
+    const context = runContextOf(config, "humanIntervention");
+    const request = interventionRequest(failure, actions, requestContext(config));
+    const decision = ask(request, context, config);
+    context.emit("human.decided", {
+      interventionId: taskId(config),
+      failedNode: failure.node,
+      action: decision.action,
+      by: decision.by ?? "unnamed",
+    });
+    return act(failure, decision, context.node);
+  };
+}
+
+function ask(request: InterventionRequest, context: RunContext, config: LangGraphRunnableConfig): Decision {
+  const offered = request.actions.map((offer) => offer.action);
+  try {
+    return interrupt<InterventionRequest, Decision>(request, {
+      responseSchema: decisionSchema(offered, request.fallbacks) as never,
+    });
+  } catch (error) {
+    if (isControlFlow(error))
+      context.emit("human.requested", { interventionId: taskId(config), failedNode: request.node });
+    throw error;
+  }
+}
+
+function act(failure: FailureRecord, decision: Decision, humanNode: string): Command {
+  const reenter = (directive: Directive, input: unknown = failure.input, update: Record<string, unknown> = {}) =>
+    new Command({
+      update,
+      goto: [
+        new Send(
+          failure.node,
+          wrapReentry({
+            v: 1,
+            input,
+            directive,
+            attempts: failure.attempts,
+            humanRounds: failure.humanRounds + 1,
+            escalations: failure.escalations,
+          }),
+        ),
+      ],
+    });
+  switch (decision.action) {
+    case "retry":
+      return reenter({ kind: "retry" });
+    case "adjust": {
+      const parameters = definedParameters(decision.parameters);
+      const state = decision.state ?? {};
+      return reenter(
+        { kind: "retry", ...(parameters === undefined ? {} : { parameters }) },
+        merged(failure.input, state),
+        state,
+      );
+    }
+    case "fallback":
+      return reenter({ kind: "fallback", step: decision.step ?? failure.fallbacks[0] ?? "" });
+    case "provide":
+      return reenter({ kind: "provide", result: decision.result });
+    case "escalate":
+      return new Command({
+        goto: [
+          new Send(humanNode, { failure: { ...failure, escalations: failure.escalations + 1 } } satisfies HumanTask),
+        ],
+      });
+    case "abort":
+      throw new RunAbortedError(failure.node, decision.by ?? "an unnamed person", decision.reason ?? "");
+  }
+}
+
+function merged(input: unknown, state: Record<string, unknown>): unknown {
+  return typeof input === "object" && input !== null && !Array.isArray(input) ? { ...input, ...state } : input;
+}
+
+function definedParameters(given: Extract<Decision, { action: "adjust" }>["parameters"]): RetryParameters | undefined {
+  if (given === undefined) return undefined;
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+function requestContext(config: LangGraphRunnableConfig) {
+  const configurable = (config.configurable ?? {}) as Record<string, unknown>;
+  const id = config.executionInfo?.checkpointId;
+  const step = config.metadata?.langgraph_step;
+  return {
+    threadId: text(configurable.thread_id),
+    threadName: text(configurable[THREAD_NAME_KEY]),
+    graph: text(configurable.graph_id),
+    checkpoint: id === undefined ? undefined : { id, ...(typeof step === "number" ? { step: step - 1 } : {}) },
+  };
+}
+
+function taskId(config: LangGraphRunnableConfig): string {
+  return config.executionInfo?.taskId ?? "";
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
+}

@@ -1,0 +1,99 @@
+import { Annotation, Command, type LangGraphRunnableConfig, type NodeError, Send } from "@langchain/langgraph";
+import { takeFailure } from "../core/failures.js";
+import type { Degradation, FailureRecord } from "../core/records.js";
+import { classifyError } from "../errors/classify.js";
+import { ConfigError, NodeFailedError } from "../errors/own-errors.js";
+import { reentryOf } from "./envelope.js";
+import { type HumanInterventionOptions, type HumanTask, humanIntervention } from "./human-intervention.js";
+import {
+  attachErrorHandler,
+  type BuilderLike,
+  builderOf,
+  failedTaskNamespace,
+  functionOfNode,
+  hasRecovery,
+  wasThrownHere,
+} from "./internals.js";
+import { DEGRADATIONS } from "./provenance.js";
+import { nextRung, resilientMark } from "./resilient.js";
+
+export interface RecoveryOptions extends HumanInterventionOptions {
+  /** Name of the human node in the graph; default "humanIntervention". */
+  readonly humanNode?: string;
+  /** A node of your own in place of the built-in one, for instance from nodes/human-intervention.ts. */
+  readonly node?: (task: HumanTask, config: LangGraphRunnableConfig) => Command | Promise<Command>;
+}
+
+/**
+ * Puts the human rung into a graph: adds the human node, gives every decorated node an error handler and the edge to
+ * the human node that Studio draws, and declares the channel `degradations`. Call it once, after the last `addNode` and
+ * before `compile`. Each subgraph installs its own.
+ *
+ * A node with an error handler of its own keeps it.
+ *
+ * @returns the builder
+ * @throws ConfigError for something that is not a StateGraph, one without decorated nodes, or one that has a recovery
+ */
+export function installRecovery<B extends object>(builder: B, options: RecoveryOptions = {}): B {
+  const { humanNode = "humanIntervention", node, ...asked } = options;
+  const inner = builderOf(builder);
+  if (inner === undefined)
+    throw new ConfigError("installRecovery(): expected a StateGraph before compile(); got something else");
+  if (hasRecovery(inner))
+    throw new ConfigError("installRecovery(): the graph has a recovery already; install once, after the last addNode");
+  if (humanNode in inner.nodes)
+    throw new ConfigError(
+      `installRecovery(): the graph already has a node "${humanNode}"; install once, or choose another name with { humanNode }`,
+    );
+  const wrapped = Object.keys(inner.nodes).filter(
+    (name) => resilientMark(functionOfNode(inner.nodes[name] ?? { runnable: undefined })) !== undefined,
+  );
+  if (wrapped.length === 0)
+    throw new ConfigError("installRecovery(): no node is wrapped in resilient(); add the nodes first");
+  addHumanNode(builder, inner, humanNode, node ?? humanIntervention(asked), wrapped);
+  const handled = wrapped.filter((name) => inner.nodes[name]?.errorHandlerNode === undefined);
+  attachErrorHandler(inner, handled, [humanNode], (input, error, config) => onFailure(humanNode, input, error, config));
+  return builder;
+}
+
+function onFailure(
+  humanNode: string,
+  input: unknown,
+  { node: name, error }: NodeError,
+  config: LangGraphRunnableConfig,
+): Command {
+  // The record of a failure dies with its process; the step is then tried anew rather than guessed at. The same holds
+  // for a failure that ended the run: whoever resumes has presumably mended what was wrong.
+  if (!wasThrownHere(error)) return new Command({ goto: [new Send(name, input)] });
+  const failure = takeFailure(error, failedTaskNamespace(config)) ?? unrecorded(name, input, error);
+  // Not the error itself: LangGraph holds what it has handed to a handler for handled, and would go on as if it were.
+  if (nextRung(failure) !== "human") throw new NodeFailedError(name, failure.report.category, error);
+  return new Command({ goto: [new Send(humanNode, { failure: { ...failure, node: name } } satisfies HumanTask)] });
+}
+
+/** LangGraph itself refused what the node returned, after the decorator had let it go. */
+function unrecorded(node: string, given: unknown, error: Error): FailureRecord {
+  const reentry = reentryOf(given);
+  const report = classifyError(error);
+  const message = `What node "${node}" returned was refused by the graph's state: ${report.message}`;
+  return {
+    v: 1,
+    node,
+    input: reentry === undefined ? given : reentry.input,
+    report: { ...report, category: "bug", retryable: false, message },
+    attempts: reentry?.attempts ?? [],
+    fallbacks: [],
+    humanRounds: reentry?.humanRounds ?? 0,
+    escalations: reentry?.escalations ?? 0,
+  };
+}
+
+function addHumanNode(builder: object, inner: BuilderLike, name: string, node: unknown, ends: readonly string[]): void {
+  const degradations = Annotation<Degradation[]>({
+    reducer: (before, added) => before.concat(added),
+    default: () => [],
+  });
+  const input = DEGRADATIONS in inner.channels ? undefined : Annotation.Root({ [DEGRADATIONS]: degradations });
+  const add = (builder as { addNode(name: string, node: unknown, options: object): unknown }).addNode;
+  add.call(builder, name, node, { ends: [...ends, name], ...(input === undefined ? {} : { input }) });
+}

@@ -1,0 +1,170 @@
+/**
+ * The only file that touches what LangGraph does not document. Each assumption has a test of its own in
+ * test/unit/langgraph/internals.test.ts, so that an upgrade which breaks one says which.
+ */
+import { RunnableLambda } from "@langchain/core/runnables";
+import { AsyncLocalStorageProviderSingleton } from "@langchain/core/singletons";
+import { GraphDrained, type LangGraphRunnableConfig, type NodeError } from "@langchain/langgraph";
+
+const SCRATCHPAD = "__pregel_scratchpad";
+const CHECKPOINTER = "__pregel_checkpointer";
+const SEND = "__pregel_send";
+const NODE_ERROR = "__pregel_node_error";
+const HANDLER_NODE = "__recovery_handler__";
+const NOT_OUTPUT: readonly string[] = ["__error__", "__error_source_node__", "__interrupt__", "__resume__"];
+
+interface NodeSpecLike {
+  runnable: unknown;
+  ends?: string[];
+  errorHandlerNode?: string;
+  isErrorHandler?: boolean;
+}
+
+/** What a StateGraph offers beneath its types. */
+export interface BuilderLike {
+  readonly nodes: Record<string, NodeSpecLike>;
+  readonly channels: Record<string, unknown>;
+  compile(...parameters: readonly unknown[]): unknown;
+}
+
+/** Assumption: a builder keeps its node specifications in `nodes` and its channels in `channels`. */
+export function builderOf(builder: object): BuilderLike | undefined {
+  const candidate = builder as Partial<BuilderLike>;
+  return typeof candidate.nodes === "object" && typeof candidate.channels === "object"
+    ? (candidate as BuilderLike)
+    : undefined;
+}
+
+/** Assumption: addNode wraps a function into a runnable that keeps it as `func`. */
+export function functionOfNode(spec: NodeSpecLike): unknown {
+  return (spec.runnable as { func?: unknown } | undefined)?.func;
+}
+
+/** A compiled graph, by its shape: two copies of LangGraph may be loaded. */
+export function isCompiledGraph(value: unknown): boolean {
+  return typeof value === "object" && value !== null && (value as { lg_is_pregel?: unknown }).lg_is_pregel === true;
+}
+
+/**
+ * Gives nodes an error handler, as `addNode(…, { errorHandler })` would have done for each, and the edges it may take.
+ * The handler node exists only while the graph compiles, as LangGraph's own default handler does, so that Studio draws
+ * the way to the human node and not the machinery.
+ *
+ * Assumption: a handler is a node with `isErrorHandler` that the failed node's spec names as `errorHandlerNode`.
+ */
+export function attachErrorHandler(
+  builder: BuilderLike,
+  nodes: readonly string[],
+  ends: readonly string[],
+  handler: (input: unknown, error: NodeError, config: LangGraphRunnableConfig) => unknown,
+): void {
+  const func = (input: unknown, config: LangGraphRunnableConfig) => {
+    const error = (config.configurable as Record<string, unknown> | undefined)?.[NODE_ERROR];
+    return handler(input, error as NodeError, config);
+  };
+  for (const node of nodes) {
+    const spec = builder.nodes[node];
+    if (spec === undefined) continue;
+    spec.errorHandlerNode = HANDLER_NODE;
+    spec.ends = [...new Set([...(spec.ends ?? []), ...ends])];
+  }
+  const compile = builder.compile;
+  builder.compile = function compileWithRecovery(...parameters) {
+    builder.nodes[HANDLER_NODE] = { runnable: RunnableLambda.from(func as never), isErrorHandler: true };
+    try {
+      return compile.apply(builder, [...parameters]);
+    } finally {
+      delete builder.nodes[HANDLER_NODE];
+    }
+  };
+}
+
+/** Whether {@link attachErrorHandler} was called for this builder. */
+export function hasRecovery(builder: BuilderLike): boolean {
+  return Object.values(builder.nodes).some((spec) => spec.errorHandlerNode === HANDLER_NODE);
+}
+
+/**
+ * Whether the error given to a handler was thrown in this process. One rebuilt from a checkpoint has only its name and
+ * message. Assumption: LangGraph marks an error it caught from a task with `pregelTaskId`.
+ */
+export function wasThrownHere(error: unknown): boolean {
+  return typeof error === "object" && error !== null && "pregelTaskId" in error;
+}
+
+/** Assumption: inside a task the configurable carries the compiled checkpointer. */
+export function checkpointerOf(config: LangGraphRunnableConfig): object | undefined {
+  const saver = (config.configurable as Record<string, unknown> | undefined)?.[CHECKPOINTER];
+  return typeof saver === "object" && saver !== null ? saver : undefined;
+}
+
+interface Scratchpad {
+  interruptCounter: number;
+}
+
+function scratchpadOf(config: LangGraphRunnableConfig): Scratchpad | undefined {
+  return (config.configurable as Record<string, unknown> | undefined)?.[SCRATCHPAD] as Scratchpad | undefined;
+}
+
+/** Whether this config is that of a running task. */
+export function isInsideTask(config: LangGraphRunnableConfig): boolean {
+  return scratchpadOf(config) !== undefined;
+}
+
+/** How many interrupts the task has asked so far, minus one. */
+export function interruptCounter(config: LangGraphRunnableConfig): number {
+  return scratchpadOf(config)?.interruptCounter ?? -1;
+}
+
+/**
+ * Makes the next `interrupt()` of this task the one after number `counter`. An attempt must start from −1, as in
+ * LangGraph's own retry, or it would be asked again what a person has answered already.
+ */
+export function setInterruptCounter(config: LangGraphRunnableConfig, counter: number): void {
+  const scratchpad = scratchpadOf(config);
+  if (scratchpad !== undefined) scratchpad.interruptCounter = counter;
+}
+
+/** Where a task stands among those of the run; one task, one namespace. */
+export function namespaceOf(config: LangGraphRunnableConfig): string {
+  return String(config.configurable?.checkpoint_ns ?? "");
+}
+
+/** Assumption: an error handler's namespace is that of the failed task and one segment of its own. */
+export function failedTaskNamespace(handlerConfig: LangGraphRunnableConfig): string {
+  const own = namespaceOf(handlerConfig);
+  return own.slice(0, Math.max(0, own.lastIndexOf("|")));
+}
+
+/**
+ * Lets a command to the parent graph through. LangGraph takes the exception that carries it for a failure when the
+ * node has an error handler and the task has written nothing, and the command is lost; so the task writes nothing, in
+ * so many words. Assumption: a task's configurable sends writes, and `__no_writes__` is a write without a channel.
+ */
+export function announceParentCommand(config: LangGraphRunnableConfig): void {
+  const send = (config.configurable as Record<string, unknown> | undefined)?.[SEND];
+  if (typeof send === "function") send([["__no_writes__", null]]);
+}
+
+/** Runs `work` with `config` as the ambient one, so that `interrupt()` and models called without a config see it. */
+export function runInConfig<T>(config: LangGraphRunnableConfig, work: () => Promise<T>): Promise<T> {
+  return AsyncLocalStorageProviderSingleton.runWithConfig(config, work) as Promise<T>;
+}
+
+/**
+ * What a task throws when its run is being stopped: LangGraph then keeps neither an error nor writes of it, and a
+ * resume runs the task again. A plain AbortError would be handed to the error handler and, the run being aborted, lost.
+ */
+export function stopped(reason: unknown): Error {
+  return new GraphDrained(reason instanceof Error ? reason.message : String(reason ?? "aborted"));
+}
+
+/**
+ * The tasks of a checkpoint that have answered already, although others of their superstep have not.
+ * Assumption: a task is done when it has a pending write that is neither an error, an interrupt nor an answer to one.
+ */
+export function finishedTasks(
+  pendingWrites: readonly (readonly [taskId: string, channel: string, value: unknown])[],
+): ReadonlySet<string> {
+  return new Set(pendingWrites.filter(([, channel]) => !NOT_OUTPUT.includes(channel)).map(([taskId]) => taskId));
+}

@@ -1,0 +1,128 @@
+import type { StateSnapshot } from "@langchain/langgraph";
+import { persistenceOf } from "../../core/persistence-of.js";
+import type { ThreadRecord, ThreadStatus } from "../../core/ports.js";
+import { type InterventionRequest, isInterventionRequest } from "../../recovery/intervention-request.js";
+import { finishedTasks } from "../internals.js";
+import { type GraphLike, type RunnableGraph, runnableGraph } from "./graph.js";
+import { resolveThread, type ThreadRef } from "./resolve-thread.js";
+
+/** A question that a thread waits for an answer to. */
+export interface PendingInterrupt {
+  readonly id: string;
+  /** The node that asked. */
+  readonly node: string;
+  readonly value: unknown;
+  /** Present when it is a request of the human rung. */
+  readonly request?: InterventionRequest;
+}
+
+export interface ThreadInspection extends ThreadRef {
+  /** `stored: false` when no checkpoint exists; the rest then says nothing. */
+  readonly stored: boolean;
+  readonly graph?: string;
+  /** Read from the newest checkpoint, and from the record of the last run where that says more. */
+  readonly status: ThreadStatus | "interrupted" | "empty";
+  readonly canResume: boolean;
+  /** Why it cannot be resumed, or what it needs. */
+  readonly why?: string;
+  /** Nodes that run next; empty also when a superstep is done but for its checkpoint. */
+  readonly next: readonly string[];
+  readonly waitingFor: readonly PendingInterrupt[];
+  readonly error?: string;
+  readonly checkpointId?: string;
+  readonly step?: number;
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly createdAt?: string;
+}
+
+/**
+ * Where a thread stands and whether it can go on.
+ *
+ * @param nameOrId a thread name, or a thread ID
+ */
+export async function inspectThread(graph: GraphLike, nameOrId: string): Promise<ThreadInspection> {
+  const runnable = runnableGraph(graph, "inspectThread()");
+  return inspectResolved(runnable, await resolveThread(runnable, nameOrId));
+}
+
+export async function inspectResolved(graph: RunnableGraph, ref: ThreadRef): Promise<ThreadInspection> {
+  const snapshot = await graph.getState({ configurable: { thread_id: ref.threadId } });
+  const record = await persistenceOf(graph.checkpointer)?.threads.get(ref.threadId);
+  const checkpoint =
+    snapshot.config.configurable?.checkpoint_id === undefined
+      ? undefined
+      : await graph.checkpointer.getTuple(snapshot.config);
+  return describeSnapshot(snapshot, ref, record, finishedTasks(checkpoint?.pendingWrites ?? []));
+}
+
+function describeSnapshot(
+  snapshot: StateSnapshot,
+  ref: ThreadRef,
+  record: ThreadRecord | undefined,
+  finished: ReadonlySet<string>,
+): ThreadInspection {
+  const checkpointId = snapshot.config.configurable?.checkpoint_id as string | undefined;
+  const open = snapshot.tasks.filter((task) => !finished.has(task.id));
+  const waitingFor = open.flatMap((task) => task.interrupts.map((one) => pending(task.name, one)));
+  const taskError = snapshot.tasks.map((task) => errorText(task.error)).find((text) => text !== undefined);
+  const error = record?.error ?? taskError;
+  const status = statusOf(snapshot, checkpointId, waitingFor.length > 0, taskError !== undefined, record);
+  const why = whyNot(status, waitingFor);
+  return {
+    ...ref,
+    stored: checkpointId !== undefined,
+    ...(record?.graph === undefined ? {} : { graph: record.graph }),
+    status,
+    canResume: checkpointId !== undefined && snapshot.tasks.length > 0 && status !== "aborted",
+    ...(why === undefined ? {} : { why }),
+    next: snapshot.next,
+    waitingFor,
+    ...(error === undefined || status === "succeeded" ? {} : { error }),
+    ...(checkpointId === undefined ? {} : { checkpointId }),
+    ...(snapshot.metadata?.step === undefined ? {} : { step: snapshot.metadata.step }),
+    values: snapshot.values as Record<string, unknown>,
+    ...(snapshot.createdAt === undefined ? {} : { createdAt: snapshot.createdAt }),
+  };
+}
+
+function pending(node: string, interrupt: { id?: string; value?: unknown }): PendingInterrupt {
+  const { value } = interrupt;
+  return { id: interrupt.id ?? "", node, value, ...(isInterventionRequest(value) ? { request: value } : {}) };
+}
+
+function statusOf(
+  snapshot: StateSnapshot,
+  checkpointId: string | undefined,
+  waiting: boolean,
+  failed: boolean,
+  record: ThreadRecord | undefined,
+): ThreadInspection["status"] {
+  if (checkpointId === undefined) return "empty";
+  // Not `next`: it is empty too when a process died between the last write of a superstep and its checkpoint.
+  if (snapshot.tasks.length === 0) return "succeeded";
+  if (record?.status === "aborted") return "aborted";
+  if (waiting) return "waiting_human";
+  if (failed || record?.status === "failed") return "failed";
+  return record?.status === "drained" ? "drained" : "interrupted";
+}
+
+function whyNot(status: ThreadInspection["status"], waitingFor: readonly PendingInterrupt[]): string | undefined {
+  switch (status) {
+    case "empty":
+      return "nothing is stored for it";
+    case "succeeded":
+      return "it has finished";
+    case "aborted":
+      return "it was aborted; resume from an earlier checkpoint to go on all the same";
+    case "waiting_human":
+      return `it waits for ${waitingFor.length === 1 ? "an answer" : `${waitingFor.length} answers`}`;
+    default:
+      return undefined;
+  }
+}
+
+function errorText(error: unknown): string | undefined {
+  if (error === undefined || error === null) return undefined;
+  const { name, message } = error as { name?: unknown; message?: unknown };
+  return typeof message === "string" ? (typeof name === "string" ? `${name}: ${message}` : message) : String(error);
+}

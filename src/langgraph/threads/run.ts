@@ -1,0 +1,141 @@
+/** One run of a graph on a thread, from the record of its start to the record of its end. */
+import { isGraphDrained, type RunControl } from "@langchain/langgraph";
+import type { ResilienceEvent } from "../../core/events.js";
+import { eventsOf, persistenceOf } from "../../core/persistence-of.js";
+import type { ThreadStatus } from "../../core/ports.js";
+import { asError, ResilienceError } from "../../errors/own-errors.js";
+import { THREAD_NAME_KEY } from "../human-intervention.js";
+import { FAULTS_KEY } from "../run-context.js";
+import { type Durability, graphNameOf, type RunnableGraph } from "./graph.js";
+import { inspectResolved, type PendingInterrupt } from "./inspect-thread.js";
+import type { ThreadRef } from "./resolve-thread.js";
+
+export interface RunOptions {
+  /** The graph's key in langgraph.json; default the name it was compiled with. Stored with the thread. */
+  readonly graphName?: string;
+  /** Aborts the run at once; the thread can be resumed. */
+  readonly signal?: AbortSignal;
+  /** `control.requestDrain()` stops the run after the current step; the thread can be resumed. */
+  readonly control?: RunControl;
+  /** Supersteps at most; default LangGraph's own (25). */
+  readonly recursionLimit?: number;
+  /**
+   * When a checkpoint is written. Default "sync": a superstep begins when what it stands on is durable, so that a killed
+   * process repeats at most the superstep in flight. "async" (LangGraph's own default) may lose any number of them.
+   */
+  readonly durability?: Durability;
+  /** Called for each event of this thread while the run lasts. */
+  readonly onEvent?: (event: ResilienceEvent) => void;
+  /** Further keys for `config.configurable`. */
+  readonly configurable?: Readonly<Record<string, unknown>>;
+  /** Node → category: each attempt of the node, fallbacks included, fails with it. To rehearse a failure. */
+  readonly injectFaults?: Readonly<Record<string, string>>;
+}
+
+export interface RunResult extends ThreadRef {
+  readonly status: Exclude<ThreadStatus, "running">;
+  /** The state as it stands, also after a failure. */
+  readonly values: Readonly<Record<string, unknown>>;
+  /** What a person has to answer, when `status` is `waiting_human`. */
+  readonly waitingFor: readonly PendingInterrupt[];
+  /** The failure, when `status` is `failed` or `aborted`. */
+  readonly error?: Error;
+  readonly checkpointId?: string;
+  /** Where this run began: false for a resumed thread that had finished already. */
+  readonly ran: boolean;
+}
+
+export async function runToEnd(
+  graph: RunnableGraph,
+  ref: ThreadRef,
+  input: unknown,
+  options: RunOptions,
+  resumed: boolean,
+  checkpointId?: string,
+): Promise<RunResult> {
+  const persistence = persistenceOf(graph.checkpointer);
+  const events = eventsOf(graph.checkpointer);
+  const graphName = graphNameOf(graph, options.graphName);
+  const { onEvent } = options;
+  const unsubscribe =
+    onEvent === undefined
+      ? undefined
+      : events.subscribe((event) => (event.threadId === ref.threadId ? onEvent(event) : undefined));
+  const context = { threadId: ref.threadId, ...(graphName === undefined ? {} : { graph: graphName }) };
+  try {
+    await persistence?.threads.record({
+      ...ref,
+      ...(graphName === undefined ? {} : { graph: graphName }),
+      status: "running",
+      error: null,
+    });
+    events.emit("run.started", context, { resumed });
+    const failure = await invoke(graph, ref, input, options, graphName, checkpointId);
+    const inspection = await inspectResolved(graph, ref);
+    const status = outcomeOf(failure, inspection.waitingFor.length > 0);
+    const message = failure === undefined || status === "drained" ? undefined : failure.message;
+    await persistence?.threads.record({ threadId: ref.threadId, status, error: message ?? null });
+    events.emit("run.finished", context, { outcome: status, ...(message === undefined ? {} : { message }) });
+    return {
+      ...ref,
+      status,
+      values: inspection.values,
+      waitingFor: inspection.waitingFor,
+      ...(message === undefined || failure === undefined ? {} : { error: failure }),
+      ...(inspection.checkpointId === undefined ? {} : { checkpointId: inspection.checkpointId }),
+      ran: true,
+    };
+  } finally {
+    unsubscribe?.();
+  }
+}
+
+/** @returns what ended the run early, if anything did */
+async function invoke(
+  graph: RunnableGraph,
+  ref: ThreadRef,
+  input: unknown,
+  options: RunOptions,
+  graphName: string | undefined,
+  checkpointId: string | undefined,
+): Promise<Error | undefined> {
+  const { signal, control, recursionLimit, durability = "sync", injectFaults } = options;
+  try {
+    await graph.invoke(input, {
+      configurable: {
+        ...options.configurable,
+        thread_id: ref.threadId,
+        ...(ref.name === undefined ? {} : { [THREAD_NAME_KEY]: ref.name }),
+        ...(graphName === undefined ? {} : { graph_id: graphName }),
+        ...(checkpointId === undefined ? {} : { checkpoint_id: checkpointId }),
+        ...(injectFaults === undefined ? {} : { [FAULTS_KEY]: injectFaults }),
+      },
+      ...(signal === undefined ? {} : { signal }),
+      ...(control === undefined ? {} : { control }),
+      ...(recursionLimit === undefined ? {} : { recursionLimit }),
+      durability,
+    });
+    return undefined;
+  } catch (error) {
+    // A run that was told to stop has not failed, whatever the step in flight made of it.
+    if (signal?.aborted) return new Stopped(signal.reason);
+    return thrownByNode(asError(error));
+  }
+}
+
+/** The user's own error, beneath the one that carried it out of the graph. */
+function thrownByNode(error: Error): Error {
+  return (error as { code?: unknown }).code === "NODE_FAILED" && error.cause instanceof Error ? error.cause : error;
+}
+
+class Stopped extends ResilienceError {
+  constructor(reason: unknown) {
+    super("CANCELLED", `The run was stopped${reason instanceof Error ? `: ${reason.message}` : ""}`, { cause: reason });
+  }
+}
+
+function outcomeOf(failure: Error | undefined, waiting: boolean): RunResult["status"] {
+  if (failure === undefined) return waiting ? "waiting_human" : "succeeded";
+  if (failure instanceof Stopped || isGraphDrained(failure)) return "drained";
+  return (failure as { code?: unknown }).code === "RUN_ABORTED" ? "aborted" : "failed";
+}

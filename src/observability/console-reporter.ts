@@ -1,0 +1,96 @@
+import { styleText } from "node:util";
+import type { ResilienceEvent } from "../core/events.js";
+import { redactText } from "../core/redact.js";
+import type { ErrorReport } from "../errors/report.js";
+
+export interface ConsoleReporterOptions {
+  /** Receives one line at a time, without its line end. */
+  readonly write: (line: string) => void;
+  /** Default false. */
+  readonly color?: boolean;
+}
+
+type Paint = (style: "green" | "red" | "yellow" | "cyan" | "dim" | "bold", text: string) => string;
+
+/**
+ * Events as lines for people: elapsed seconds, a mark, the node, and what happened.
+ *
+ * @returns a listener for {@link EventBus.subscribe} or `onEvent`
+ */
+export function consoleReporter({ write, color = false }: ConsoleReporterOptions): (event: ResilienceEvent) => void {
+  const paint: Paint = color ? (style, text) => styleText(style, text) : (_, text) => text;
+  let startedAt: number | undefined;
+  return function report(event) {
+    startedAt ??= event.at;
+    const line = lineOf(event, paint);
+    if (line === undefined) return;
+    const elapsed = `${((event.at - startedAt) / 1000).toFixed(1).padStart(6)} s`;
+    write(`${paint("dim", elapsed)}  ${line}`);
+  };
+}
+
+/** One event as one line of JSON. */
+export function jsonReporter(write: (line: string) => void): (event: ResilienceEvent) => void {
+  return (event) => write(redactText(JSON.stringify(event)));
+}
+
+function lineOf(event: ResilienceEvent, paint: Paint): string | undefined {
+  const node = paint("bold", event.node ?? "");
+  switch (event.type) {
+    case "run.started":
+      return paint(
+        "cyan",
+        `${event.resumed ? "resumed" : "started"}${event.graph === undefined ? "" : ` ${event.graph}`}`,
+      );
+    case "run.finished":
+      return outcomeLine(event.outcome, event.message, paint);
+    case "node.started":
+      return `${paint("cyan", "●")} ${node}${event.directive === undefined ? "" : ` (a person said: ${event.directive})`}`;
+    case "node.succeeded":
+      return `${paint("green", "✓")} ${node} in ${duration(event.durationMs)}${answered(event.answeredBy)}`;
+    case "attempt.failed": {
+      const way = event.step === undefined ? "" : ` of fallback ${event.step}`;
+      const wait =
+        event.delayMs === undefined
+          ? "no further attempt"
+          : event.delayMs === 0
+            ? "trying again at once"
+            : `trying again in ${duration(event.delayMs)}`;
+      return `${paint("yellow", "✗")} ${node} attempt ${event.attempt ?? 1}${way} failed: ${reason(event.report)}; ${wait}`;
+    }
+    case "fallback.started":
+      return `${paint("yellow", "↷")} ${node} falls back to ${event.step} because of ${event.because.category}`;
+    case "fallback.succeeded":
+      return `${paint("green", "↷")} ${node} was answered by ${event.step}`;
+    case "node.failed":
+      return `${paint("red", "✗")} ${node} failed for good: ${reason(event.report)}; ${{ human: "a person is asked", fail: "the run is refused", stop: "the run stops" }[event.next]}`;
+    case "checkpoint.written":
+      return paint("dim", `■ checkpoint ${event.checkpointId} (step ${event.step}, ${event.source})`);
+    case "human.requested":
+      return `${paint("yellow", "?")} a person is asked about ${paint("bold", event.failedNode)}`;
+    case "human.decided":
+      return `${paint("cyan", "!")} ${event.by} decided for ${paint("bold", event.failedNode)}: ${event.action}`;
+  }
+}
+
+function outcomeLine(outcome: string, message: string | undefined, paint: Paint): string {
+  const style = outcome === "succeeded" ? "green" : outcome === "failed" || outcome === "aborted" ? "red" : "yellow";
+  return paint(style, outcome.replace("_", " for a ")) + (message === undefined ? "" : `: ${redactText(message)}`);
+}
+
+function answered(by: string): string {
+  return by === "node" ? "" : ` (answered by ${by})`;
+}
+
+function reason(report: ErrorReport): string {
+  const facts = [
+    report.status,
+    report.retryAfterMs === undefined ? undefined : `asked to wait ${duration(report.retryAfterMs)}`,
+  ].filter((fact) => fact !== undefined);
+  const text = redactText(report.message).replace(/\s+/g, " ").trim();
+  return `${report.category}${facts.length === 0 ? "" : ` (${facts.join(", ")})`}: ${text.length > 160 ? `${text.slice(0, 160)}…` : text}`;
+}
+
+function duration(ms: number): string {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}

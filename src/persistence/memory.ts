@@ -1,0 +1,49 @@
+/** The `memory:` plugin: everything in this process, gone with it. For tests and for trying things out. */
+import type { RunnableConfig } from "@langchain/core/runnables";
+import { type Checkpoint, type CheckpointMetadata, InMemoryStore, MemorySaver } from "@langchain/langgraph-checkpoint";
+import { systemClock } from "../core/clock.js";
+import { createEventBus } from "../core/events.js";
+import { registerCheckpointer } from "../core/persistence-of.js";
+import type { Persistence, PersistencePlugin } from "../core/ports.js";
+import { graphOf } from "./graph-of.js";
+import { MemoryThreads } from "./memory-threads.js";
+import { OpenedSaver } from "./opened-saver.js";
+
+class TrackedMemorySaver extends MemorySaver {
+  readonly threads = new MemoryThreads(this);
+
+  override async put(
+    config: RunnableConfig,
+    checkpoint: Checkpoint,
+    metadata: CheckpointMetadata,
+  ): Promise<RunnableConfig> {
+    const next = await super.put(config, checkpoint, metadata);
+    if ((config.configurable?.checkpoint_ns ?? "") === "") {
+      this.threads.touch(config.configurable?.thread_id, graphOf(config, metadata));
+    }
+    return next;
+  }
+
+  override async deleteThread(threadId: string): Promise<void> {
+    await super.deleteThread(threadId);
+    this.threads.forget(threadId);
+  }
+}
+
+export const memoryPlugin: PersistencePlugin = {
+  open() {
+    const events = createEventBus(systemClock.now);
+    const saver = new TrackedMemorySaver();
+    const persistence: Persistence = {
+      checkpointer: new OpenedSaver(async () => saver, events),
+      store: new InMemoryStore(),
+      threads: saver.threads,
+      events,
+      description: "memory of this process (lost when it ends)",
+      ready: async () => {},
+      close: async () => {},
+    };
+    registerCheckpointer(persistence.checkpointer, persistence);
+    return persistence;
+  },
+};

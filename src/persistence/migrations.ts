@@ -1,0 +1,100 @@
+/**
+ * Tables, made and brought up to date under one advisory lock and in one transaction, so that any number of processes
+ * may start on an empty database at once.
+ */
+import { PostgresSaver } from "@langchain/langgraph-checkpoint-postgres";
+import { PostgresStore } from "@langchain/langgraph-checkpoint-postgres/store";
+import type pg from "pg";
+import { borrowedConnection } from "./borrowed-connection.js";
+import { retryTransient } from "./connection-errors.js";
+import { inTransaction, type SqlClient, type SqlPool } from "./sql-pool.js";
+
+/** First key of the lock, "lgr" in ASCII; the second is made of the schema's name. */
+const lockKey = 0x6c6772;
+
+/** This package's own tables. Append only: position is version, and a database may hold any earlier one. */
+const ownMigrations: readonly ((schema: string) => string)[] = [
+  (schema) => `create table "${schema}".lgr_threads (
+    thread_id text primary key,
+    name text constraint lgr_threads_name_unique unique,
+    graph text,
+    status text,
+    error text,
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now()
+  )`,
+  (schema) => `create table "${schema}".lgr_task_paths (
+    thread_id text not null,
+    checkpoint_ns text not null,
+    checkpoint_id text not null,
+    task_id text not null,
+    task_path text not null,
+    primary key (thread_id, checkpoint_ns, checkpoint_id, task_id)
+  )`,
+];
+
+/** The tables of the stock saver alone. */
+export async function migrateCheckpoints(pool: SqlPool, schema: string): Promise<void> {
+  await underLock(pool, schema, (client) => stockCheckpoints(client, schema));
+}
+
+/** The tables of the stock saver and this package's own. */
+export async function migrateAll(pool: SqlPool, schema: string): Promise<void> {
+  await underLock(pool, schema, async (client) => {
+    await stockCheckpoints(client, schema);
+    await ownTables(client, schema);
+  });
+}
+
+/** The tables of the stock store; kept apart because few graphs use one. */
+export async function migrateStore(pool: SqlPool, schema: string): Promise<void> {
+  await underLock(pool, schema, async (client) => {
+    await ensureVersionTable(client, schema, "store_migrations");
+    const connectionOptions = borrowedConnection(async () => ({ ...lent(client, schema), release: () => {} }));
+    await new PostgresStore({ connectionOptions, schema, ensureTables: false }).setup();
+  });
+}
+
+async function underLock(pool: SqlPool, schema: string, work: (client: SqlClient) => Promise<void>): Promise<void> {
+  await retryTransient(() =>
+    inTransaction(pool, async (client) => {
+      await client.query("select pg_advisory_xact_lock($1::int, hashtext($2))", [lockKey, schema]);
+      const found = await client.query("select 1 from pg_namespace where nspname = $1", [schema]);
+      if (found.rows.length === 0) await client.query(`create schema "${schema}"`);
+      await work(client);
+    }),
+  );
+}
+
+/** Runs the stock migrations, whichever the installed version brings, on the connection that holds the lock. */
+async function stockCheckpoints(client: SqlClient, schema: string): Promise<void> {
+  await ensureVersionTable(client, schema, "checkpoint_migrations");
+  const pool = { connect: async () => lent(client, schema) } as unknown as pg.Pool;
+  await new PostgresSaver(pool, undefined, { schema }).setup();
+}
+
+async function ownTables(client: SqlClient, schema: string): Promise<void> {
+  await ensureVersionTable(client, schema, "lgr_migrations");
+  const { rows } = await client.query<{ v: number | null }>(`select max(v) as v from "${schema}".lgr_migrations`);
+  const done = rows[0]?.v ?? -1;
+  for (const [v, migration] of ownMigrations.entries()) {
+    if (v <= done) continue;
+    await client.query(migration(schema));
+    await client.query(`insert into "${schema}".lgr_migrations (v) values ($1)`, [v]);
+  }
+}
+
+/** Stock setup asks a version table that may not be there and goes on after the error, which a transaction cannot. */
+async function ensureVersionTable(client: SqlClient, schema: string, table: string): Promise<void> {
+  const { rows } = await client.query<{ oid: unknown }>("select to_regclass($1) as oid", [`"${schema}".${table}`]);
+  if (rows[0]?.oid == null) await client.query(`create table "${schema}".${table} (v integer primary key)`);
+}
+
+/** The schema is there already, and asking for it again needs a privilege that a role for one schema has not. */
+function lent(client: SqlClient, schema: string): SqlClient {
+  return {
+    query: (text, values) =>
+      text === `CREATE SCHEMA IF NOT EXISTS "${schema}"` ? Promise.resolve({ rows: [] }) : client.query(text, values),
+    release: () => {},
+  };
+}

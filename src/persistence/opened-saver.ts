@@ -1,0 +1,82 @@
+import type { RunnableConfig } from "@langchain/core/runnables";
+import {
+  BaseCheckpointSaver,
+  type ChannelVersions,
+  type Checkpoint,
+  type CheckpointListOptions,
+  type CheckpointMetadata,
+  type CheckpointTuple,
+  type DeltaChannelHistory,
+  type PendingWrite,
+} from "@langchain/langgraph-checkpoint";
+import { crashPoint } from "../core/crash-points.js";
+import type { EventBus } from "../core/events.js";
+import { nextChannelVersion } from "./channel-version.js";
+import { graphOf } from "./graph-of.js";
+
+/**
+ * The checkpointer that `openPersistence` hands out at once: the plugin's own saver is opened on first use. It also
+ * holds what is the same for every plugin: crash points around the durable writes and the event after them.
+ */
+export class OpenedSaver extends BaseCheckpointSaver {
+  readonly #open: () => Promise<BaseCheckpointSaver>;
+  readonly #events: EventBus;
+
+  constructor(open: () => Promise<BaseCheckpointSaver>, events: EventBus) {
+    super();
+    this.#open = open;
+    this.#events = events;
+  }
+
+  override getNextVersion(current: number | undefined): number {
+    return nextChannelVersion(current);
+  }
+
+  async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
+    return (await this.#open()).getTuple(config);
+  }
+
+  async *list(config: RunnableConfig, options?: CheckpointListOptions): AsyncGenerator<CheckpointTuple> {
+    yield* (await this.#open()).list(config, options);
+  }
+
+  /** Emits "checkpoint.written" for the root graph's checkpoints; those of subgraphs cannot be resumed by themselves. */
+  async put(
+    config: RunnableConfig,
+    checkpoint: Checkpoint,
+    metadata: CheckpointMetadata,
+    newVersions: ChannelVersions,
+  ): Promise<RunnableConfig> {
+    const saver = await this.#open();
+    crashPoint("checkpoint.put.before");
+    const next = await saver.put(config, checkpoint, metadata, newVersions);
+    crashPoint("checkpoint.put.after");
+    if ((config.configurable?.checkpoint_ns ?? "") === "") {
+      const graph = graphOf(config, metadata);
+      this.#events.emit(
+        "checkpoint.written",
+        { threadId: config.configurable?.thread_id, ...(graph === undefined ? {} : { graph }) },
+        { checkpointId: checkpoint.id, step: metadata.step, source: metadata.source },
+      );
+    }
+    return next;
+  }
+
+  async putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath?: string): Promise<void> {
+    const saver = await this.#open();
+    crashPoint("checkpoint.writes.before");
+    await saver.putWrites(config, writes, taskId, taskPath);
+    crashPoint("checkpoint.writes.after");
+  }
+
+  async deleteThread(threadId: string): Promise<void> {
+    await (await this.#open()).deleteThread(threadId);
+  }
+
+  override async getDeltaChannelHistory(options: {
+    config: RunnableConfig;
+    channels: string[];
+  }): Promise<Record<string, DeltaChannelHistory>> {
+    return (await this.#open()).getDeltaChannelHistory(options);
+  }
+}

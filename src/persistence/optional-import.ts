@@ -1,0 +1,16 @@
+import { ConfigError } from "../errors/own-errors.js";
+
+/**
+ * Loads a driver that is an optional dependency.
+ *
+ * @param packages what `npm i` should be given
+ * @throws ConfigError that says so when it is not installed
+ */
+export async function importOptional<T>(load: () => Promise<T>, packages: string): Promise<T> {
+  try {
+    return await load();
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "ERR_MODULE_NOT_FOUND") throw error;
+    throw new ConfigError(`This persistence needs a driver that is not installed: npm i ${packages}`, { cause: error });
+  }
+}

@@ -1,0 +1,29 @@
+/** The `postgres://` plugin: a PostgreSQL server that any number of processes share. */
+import type { PersistencePlugin } from "../core/ports.js";
+import { describePostgres } from "./address.js";
+import { importOptional } from "./optional-import.js";
+import { resolveOptions } from "./persistence-options.js";
+import { openSqlPersistence } from "./sql-persistence.js";
+import { connectionTimeoutMs } from "./sql-pool.js";
+
+export const postgresPlugin: PersistencePlugin = {
+  open(url, given) {
+    const { schema, maxConnections } = resolveOptions(given);
+    return openSqlPersistence({
+      description: describePostgres(url),
+      schema,
+      ownsPool: true,
+      async connect() {
+        const { default: pg } = await importOptional(() => import("pg"), "pg");
+        return new pg.Pool({
+          connectionString: url,
+          max: maxConnections,
+          connectionTimeoutMillis: connectionTimeoutMs,
+          keepAlive: true,
+          // A script that forgets close() ends all the same.
+          allowExitOnIdle: true,
+        });
+      },
+    });
+  },
+};

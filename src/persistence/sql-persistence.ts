@@ -1,0 +1,90 @@
+/** One SQL implementation of every port, for whichever PostgreSQL a plugin connects to. */
+import { systemClock } from "../core/clock.js";
+import { createEventBus } from "../core/events.js";
+import { registerCheckpointer } from "../core/persistence-of.js";
+import type { Persistence } from "../core/ports.js";
+import { ConfigError, ResilienceError } from "../errors/own-errors.js";
+import { OpenedSaver } from "./opened-saver.js";
+import { importOptional } from "./optional-import.js";
+import type { ResilientPostgresSaver } from "./saver.js";
+import type { SqlPool } from "./sql-pool.js";
+import { createSqlStore } from "./sql-store.js";
+import { createSqlThreads } from "./sql-threads.js";
+
+export interface SqlSource {
+  /** For people; holds no password. */
+  readonly description: string;
+  readonly schema: string;
+  /** Called on first use, and again after a failure. */
+  connect(): Promise<SqlPool>;
+  /** Whether `close()` ends the pool; a pool that someone handed in stays theirs. */
+  readonly ownsPool: boolean;
+}
+
+interface Opened {
+  readonly pool: SqlPool;
+  readonly saver: ResilientPostgresSaver;
+}
+
+export function openSqlPersistence(source: SqlSource): Persistence {
+  const { schema, description } = source;
+  const events = createEventBus(systemClock.now);
+  let opening: Promise<Opened> | undefined;
+  let closed = false;
+
+  const open = async (): Promise<Opened> => {
+    const { ResilientPostgresSaver } = await importOptional(
+      () => import("./saver.js"),
+      "@langchain/langgraph-checkpoint-postgres pg",
+    );
+    const pool = await source.connect();
+    try {
+      const saver = new ResilientPostgresSaver(pool, undefined, { schema, ownTables: true });
+      await saver.setup();
+      return { pool, saver };
+    } catch (error) {
+      if (source.ownsPool) await pool.end().catch(() => {});
+      throw error;
+    }
+  };
+  const opened = (): Promise<Opened> => {
+    if (closed) return Promise.reject(new ResilienceError("CLOSED", `The persistence (${description}) was closed`));
+    opening ??= open().catch((error: unknown) => {
+      opening = undefined;
+      throw error;
+    });
+    return opening;
+  };
+  const pool = async () => (await opened()).pool;
+
+  const persistence: Persistence = {
+    checkpointer: new OpenedSaver(async () => (await opened()).saver, events),
+    store: createSqlStore(pool, schema),
+    threads: createSqlThreads(pool, schema),
+    events,
+    description,
+    async ready() {
+      await opened().catch((error: unknown) => {
+        throw error instanceof ResilienceError ? error : unreachable(description, error);
+      });
+    },
+    async close() {
+      closed = true;
+      const current = opening;
+      opening = undefined;
+      const result = await current?.catch(() => undefined);
+      if (source.ownsPool) await result?.pool.end();
+    },
+  };
+  registerCheckpointer(persistence.checkpointer, persistence);
+  return persistence;
+}
+
+function unreachable(description: string, error: unknown): ConfigError {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  const reason = [code, message].filter((part) => typeof part === "string" && part !== "").join(": ");
+  return new ConfigError(
+    `Cannot use the ${description}: ${reason}. Check that the server runs and that address, user and database are right`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,152 @@
+import { crashPoint } from "../core/crash-points.js";
+import type { ThreadFilter, ThreadPatch, ThreadRecord, ThreadStatus, ThreadStore } from "../core/ports.js";
+import { retryTransient } from "./connection-errors.js";
+import { reportChannels } from "./pending.js";
+import { type SqlPool, withClient } from "./sql-pool.js";
+import { fromStorableText, toStorableText } from "./storable-text.js";
+import { defaultThreadLimit, nameTaken } from "./thread-rules.js";
+
+interface Row {
+  thread_id: string;
+  name: string | null;
+  graph: string | null;
+  status: ThreadStatus | null;
+  error: string | null;
+  created_at: Date | null;
+  updated_at: Date | null;
+  checkpoints: number;
+  last_checkpoint_id: string | null;
+  pending: "interrupt" | "error" | null;
+}
+
+/** `greatest` and `coalesce` pass over the NULL that a time in no known format becomes. */
+const checkpointTime = `case when checkpoint ->> 'ts' ~ '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d'
+  then (checkpoint ->> 'ts')::timestamptz end`;
+
+/** All that is known of the threads that `candidates` selects, with or without a record of their own. */
+const describeSql = (schema: string, candidates: string) => `
+  select c.thread_id, t.name, coalesce(t.graph, newest.graph) as graph, t.status, t.error,
+    coalesce(t.created_at, oldest.ts) as created_at, greatest(t.updated_at, newest.ts) as updated_at,
+    counted.checkpoints, newest.checkpoint_id as last_checkpoint_id, waiting.pending
+  from (${candidates}) c
+  left join "${schema}".lgr_threads t on t.thread_id = c.thread_id
+  left join lateral (
+    select checkpoint_id, metadata ->> 'graph_id' as graph, ${checkpointTime} as ts from "${schema}".checkpoints
+    where thread_id = c.thread_id and checkpoint_ns = '' order by checkpoint_id desc limit 1
+  ) newest on true
+  left join lateral (
+    select ${checkpointTime} as ts from "${schema}".checkpoints
+    where thread_id = c.thread_id and checkpoint_ns = '' order by checkpoint_id limit 1
+  ) oldest on t.thread_id is null
+  cross join lateral (
+    select count(*)::int as checkpoints from "${schema}".checkpoints
+    where thread_id = c.thread_id and checkpoint_ns = ''
+  ) counted
+  left join lateral (
+    select case when bool_or(channel = '__interrupt__') then 'interrupt'
+      when bool_or(channel = '__error__') then 'error' end as pending
+    from "${schema}".checkpoint_writes w
+    where thread_id = c.thread_id and checkpoint_ns = '' and checkpoint_id = newest.checkpoint_id
+      and not exists (
+        select 1 from "${schema}".checkpoint_writes done
+        where done.thread_id = w.thread_id and done.checkpoint_ns = w.checkpoint_ns
+          and done.checkpoint_id = w.checkpoint_id and done.task_id = w.task_id
+          and done.channel not in (${reportChannels.map((channel) => `'${channel}'`).join(", ")}))
+  ) waiting on true`;
+
+/** Hops from thread to thread along the primary key, so its cost is that of the threads and not of their checkpoints. */
+const everyThreadSql = (schema: string) => `
+  with recursive stored as (
+    (select thread_id from "${schema}".checkpoints order by thread_id limit 1)
+    union all
+    select (select thread_id from "${schema}".checkpoints where thread_id > stored.thread_id order by thread_id limit 1)
+    from stored where stored.thread_id is not null
+  )
+  select thread_id from stored where thread_id is not null
+  union select thread_id from "${schema}".lgr_threads`;
+
+const recordSql = (schema: string) => `
+  insert into "${schema}".lgr_threads as t (thread_id, name, graph, status, error) values ($1, $2, $3, $4, $5)
+  on conflict (thread_id) do update set
+    name = coalesce(excluded.name, t.name), graph = coalesce(excluded.graph, t.graph),
+    status = coalesce(excluded.status, t.status),
+    error = case when $6::boolean then excluded.error else t.error end, updated_at = now()`;
+
+/** The threads table, and the threads that only the checkpoints table knows (a stock saver wrote them). */
+export function createSqlThreads(open: () => Promise<SqlPool>, schema: string): ThreadStore {
+  const query = async (text: string, values: unknown[]): Promise<Row[]> => {
+    const pool = await open();
+    return retryTransient(() => withClient(pool, async (client) => (await client.query<Row>(text, values)).rows));
+  };
+  const owner = async (name: string): Promise<string | undefined> => {
+    const found = await query(`select thread_id from "${schema}".lgr_threads where name = $1`, [toStorableText(name)]);
+    return found[0] === undefined ? undefined : fromStorableText(found[0].thread_id);
+  };
+  const get = async (threadId: string): Promise<ThreadRecord | undefined> => {
+    const [row] = await query(describeSql(schema, "select $1::text as thread_id"), [toStorableText(threadId)]);
+    return row === undefined || isUnknown(row) ? undefined : toRecord(row);
+  };
+  return {
+    get,
+    async record(patch) {
+      crashPoint("thread.record.before");
+      try {
+        await query(recordSql(schema), recordValues(patch));
+      } catch (error) {
+        const holder = patch.name !== undefined && isNameConflict(error) ? await owner(patch.name) : undefined;
+        throw patch.name === undefined || holder === undefined ? error : nameTaken(patch.name, holder);
+      }
+      crashPoint("thread.record.after");
+    },
+    async findByName(name) {
+      const threadId = await owner(name);
+      return threadId === undefined ? undefined : get(threadId);
+    },
+    async list(filter: ThreadFilter = {}) {
+      const text = `select * from (${describeSql(schema, everyThreadSql(schema))}) threads
+        where ($1::text is null or graph = $1) and ($2::text is null or status = $2)
+        order by updated_at desc nulls last, thread_id limit $3`;
+      const graph = filter.graph === undefined ? null : toStorableText(filter.graph);
+      const rows = await query(text, [graph, filter.status ?? null, filter.limit ?? defaultThreadLimit]);
+      return rows.map(toRecord);
+    },
+  };
+}
+
+function recordValues(patch: ThreadPatch): unknown[] {
+  const text = (value: string | null | undefined) => (value == null ? null : toStorableText(value));
+  return [
+    toStorableText(patch.threadId),
+    text(patch.name),
+    text(patch.graph),
+    patch.status ?? null,
+    text(patch.error),
+    patch.error !== undefined,
+  ];
+}
+
+function isNameConflict(error: unknown): boolean {
+  const { code, constraint } = error as { code?: unknown; constraint?: unknown };
+  return code === "23505" && constraint === "lgr_threads_name_unique";
+}
+
+/** Neither a record nor a checkpoint: every thread that exists has a time. */
+function isUnknown(row: Row): boolean {
+  return row.created_at === null && row.last_checkpoint_id === null;
+}
+
+function toRecord(row: Row): ThreadRecord {
+  const createdAt = row.created_at ?? row.updated_at ?? new Date(0);
+  return {
+    threadId: fromStorableText(row.thread_id),
+    createdAt,
+    updatedAt: row.updated_at ?? createdAt,
+    checkpoints: row.checkpoints,
+    ...(row.name === null ? {} : { name: fromStorableText(row.name) }),
+    ...(row.graph === null ? {} : { graph: fromStorableText(row.graph) }),
+    ...(row.status === null ? {} : { status: row.status }),
+    ...(row.error === null ? {} : { error: fromStorableText(row.error) }),
+    ...(row.last_checkpoint_id === null ? {} : { lastCheckpointId: fromStorableText(row.last_checkpoint_id) }),
+    ...(row.pending === null ? {} : { pending: row.pending }),
+  };
+}

@@ -1,0 +1,80 @@
+/** What a person may answer to an intervention request. One zod schema per request, so that only what fits it parses. */
+import { z } from "zod";
+import type { RetryParameters } from "../core/records.js";
+
+export const ACTIONS = ["retry", "adjust", "fallback", "provide", "escalate", "abort"] as const;
+export type Action = (typeof ACTIONS)[number];
+
+interface Signature {
+  /** Who answers; for the audit. */
+  readonly by?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
+export type Decision = Signature &
+  (
+    | { readonly action: "retry" }
+    | {
+        readonly action: "adjust";
+        /** Merged over the step's input and written to the graph's state. */
+        readonly state?: Record<string, unknown> | undefined;
+        readonly parameters?: { readonly [K in keyof RetryParameters]?: RetryParameters[K] | undefined } | undefined;
+      }
+    | { readonly action: "fallback"; readonly step?: string | undefined }
+    | { readonly action: "provide"; readonly result: unknown }
+    | { readonly action: "escalate"; readonly to?: string | undefined }
+    | { readonly action: "abort" }
+  );
+
+const signature = { by: z.string().optional(), reason: z.string().optional() };
+
+const parameters = z.strictObject({
+  maxAttempts: z.int().min(1).max(100).optional(),
+  initialDelayMs: z.number().min(0).optional(),
+  timeoutMs: z.number().positive().optional(),
+});
+
+/** The schema of one action, with the steps a fallback may name. */
+export function actionSchema(action: Action, fallbacks: readonly string[]): z.ZodObject {
+  switch (action) {
+    case "adjust":
+      return z.strictObject({
+        action: z.literal(action),
+        state: z.record(z.string(), z.unknown()).optional(),
+        parameters: parameters.optional(),
+        ...signature,
+      });
+    case "fallback":
+      return z.strictObject({
+        action: z.literal(action),
+        step: z.enum(fallbacks as [string, ...string[]]).optional(),
+        ...signature,
+      });
+    case "provide":
+      return z.strictObject({ action: z.literal(action), result: z.record(z.string(), z.unknown()), ...signature });
+    case "escalate":
+      return z.strictObject({ action: z.literal(action), to: z.string().optional(), ...signature });
+    case "retry":
+    case "abort":
+      return z.strictObject({ action: z.literal(action), ...signature });
+  }
+}
+
+/** The schema of a whole decision for a request that offers these actions. */
+export function decisionSchema(actions: readonly Action[], fallbacks: readonly string[]): z.ZodType<Decision> {
+  const options = actions.map((action) => actionSchema(action, fallbacks)) as unknown as [
+    z.ZodObject,
+    ...z.ZodObject[],
+  ];
+  return z.discriminatedUnion("action", options as never) as unknown as z.ZodType<Decision>;
+}
+
+/** What an action does, for people. */
+export const ACTION_TEXTS: Readonly<Record<Action, string>> = {
+  retry: "try the step again as it is",
+  adjust: "change the step's state or its parameters, then try again",
+  fallback: "do the step in a simpler, declared way",
+  provide: "give the step's result yourself",
+  escalate: "hand the question on to someone else",
+  abort: "end the run here",
+};

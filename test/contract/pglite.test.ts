@@ -1,0 +1,36 @@
+import { randomUUID } from "node:crypto";
+import type { BaseCheckpointSaver } from "@langchain/langgraph-checkpoint";
+import { deltaChannelHistoryTests, specTest } from "@langchain/langgraph-checkpoint-validation";
+import { afterAll, beforeAll } from "vitest";
+import type { Persistence } from "../../src/core/ports.js";
+import { openPersistence } from "../../src/persistence/open.js";
+import { createFolder } from "../support/databases.js";
+import { persistenceContract } from "./persistence-contract.js";
+
+// Starting an embedded Postgres takes seconds, so one serves the file, and each caller gets a schema of its own.
+const folder = createFolder();
+const address = `pglite:${folder.path}/data`;
+const keeper = openPersistence(address);
+beforeAll(() => keeper.ready(), 60_000);
+afterAll(async () => {
+  await keeper.close();
+  folder.remove();
+});
+
+const open = () => openPersistence(address, { schema: `s${randomUUID()}` });
+const opened = new Map<BaseCheckpointSaver, Persistence>();
+
+const initializer = {
+  checkpointerName: "pglite:",
+  beforeAllTimeout: 60_000,
+  createCheckpointer: () => {
+    const persistence = open();
+    opened.set(persistence.checkpointer, persistence);
+    return persistence.checkpointer;
+  },
+  destroyCheckpointer: (saver: BaseCheckpointSaver) => opened.get(saver)?.close(),
+};
+
+specTest(initializer);
+deltaChannelHistoryTests(initializer);
+persistenceContract("pglite:", async () => open());

@@ -1,0 +1,57 @@
+import type { BaseCheckpointSaver } from "@langchain/langgraph-checkpoint";
+import { deltaChannelHistoryTests, specTest } from "@langchain/langgraph-checkpoint-validation";
+import { openPersistence } from "../../src/persistence/open.js";
+import { ResilientPostgresSaver } from "../../src/persistence/saver.js";
+import { createDatabase, describeOnPostgres, type TestDatabase } from "../support/databases.js";
+import { persistenceContract } from "./persistence-contract.js";
+
+const ends = new Map<BaseCheckpointSaver, () => Promise<void>>();
+const destroyCheckpointer = async (saver: BaseCheckpointSaver) => ends.get(saver)?.();
+
+describeOnPostgres("PostgreSQL", () => {
+  const opened = {
+    checkpointerName: "postgres:",
+    destroyCheckpointer,
+    async createCheckpointer() {
+      const database = await createDatabase();
+      const persistence = openPersistence(database.url, { maxConnections: 4 });
+      ends.set(persistence.checkpointer, async () => {
+        await persistence.close();
+        await database.drop();
+      });
+      return persistence.checkpointer;
+    },
+  };
+  specTest(opened);
+  deltaChannelHistoryTests(opened);
+
+  const dropIn = {
+    checkpointerName: "ResilientPostgresSaver as a drop-in",
+    destroyCheckpointer,
+    async createCheckpointer() {
+      const database = await createDatabase();
+      const saver = ResilientPostgresSaver.fromConnString(database.url);
+      await saver.setup();
+      ends.set(saver, async () => {
+        await saver.end();
+        await database.drop();
+      });
+      return saver;
+    },
+  };
+  specTest(dropIn);
+  deltaChannelHistoryTests(dropIn);
+
+  let database: TestDatabase;
+  persistenceContract(
+    "postgres:",
+    async () => {
+      database = await createDatabase();
+      return openPersistence(database.url);
+    },
+    async (persistence) => {
+      await persistence.close();
+      await database.drop();
+    },
+  );
+});

@@ -1,0 +1,100 @@
+import { cpSync, existsSync, statSync } from "node:fs";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { openPersistence } from "../../../src/persistence/open.js";
+import { createFolder, type TestFolder } from "../../support/databases.js";
+import { type Child, runChild } from "./child.js";
+
+describe("the folder of an embedded Postgres", { timeout: 60_000 }, () => {
+  let folder: TestFolder;
+  let data: string;
+  const children: Child[] = [];
+  const child = (...args: string[]) => {
+    const started = runChild("./pglite-writer.child.ts", [`pglite:${data}`, ...args]);
+    children.push(started);
+    return started;
+  };
+
+  // The first start on an empty folder takes seconds; each test gets a copy of one that has been through it.
+  const prepared = createFolder();
+  beforeAll(async () => {
+    const first = openPersistence(`pglite:${prepared.path}/new/data`);
+    await first.store.listNamespaces();
+    await first.close();
+  }, 60_000);
+  afterAll(() => prepared.remove());
+
+  beforeEach(() => {
+    folder = createFolder();
+    data = `${folder.path}/data`;
+    cpSync(`${prepared.path}/new/data`, data, { recursive: true });
+  });
+  afterEach(async () => {
+    for (const started of children.splice(0)) await started.kill();
+    folder.remove();
+  });
+
+  it("has one owner: a second process is told who, since when and what to do", async () => {
+    const owner = child();
+    await owner.line();
+    const second = openPersistence(`pglite:${data}`);
+    await expect(second.ready()).rejects.toMatchObject({
+      code: "OWNED_ELSEWHERE",
+      details: { folder: data, pid: owner.process.pid, command: expect.stringContaining("pglite-writer.child.ts") },
+      message: expect.stringMatching(/in use by process \d+ .* since \d{4}-.*Stop that process, or set DATABASE_URL/),
+    });
+    await owner.kill();
+    await second.ready();
+    await second.close();
+  });
+
+  it("loses nothing that was acknowledged when its owner is killed in the middle of writing", async () => {
+    const owner = child();
+    await owner.line();
+    const acknowledged: string[] = [];
+    while (acknowledged.length < 40) acknowledged.push(await owner.line());
+    await owner.kill();
+
+    const reopened = openPersistence(`pglite:${data}`);
+    for (const line of acknowledged) {
+      const [thread_id, checkpoint_id] = line.split(" ");
+      const tuple = await reopened.checkpointer.getTuple({ configurable: { thread_id, checkpoint_id } });
+      expect(tuple?.checkpoint.channel_values.a).toHaveLength(2000);
+      expect(tuple?.pendingWrites).toHaveLength(1);
+    }
+    expect(await reopened.threads.list()).toHaveLength(5);
+    await reopened.close();
+  });
+
+  it("is given up on close, and the process ends at once", async () => {
+    const owner = child("close");
+    expect(await owner.line()).toBe("ready");
+    expect(await owner.ended()).toMatchObject({ code: 0 });
+    expect(existsSync(data)).toBe(true);
+    expect(existsSync(`${data}.lock`)).toBe(false);
+  });
+
+  it("is shared within a process, kept until the last user closes it, and readable by its owner only", async () => {
+    const first = openPersistence(`pglite:${data}`);
+    const second = openPersistence(`pglite:${data}`);
+    await Promise.all([first.ready(), second.ready()]);
+    await first.threads.record({ threadId: "a", name: "alpha" });
+    await first.close();
+    expect(await second.threads.findByName("alpha")).toMatchObject({ threadId: "a" });
+    expect(statSync(data).mode & 0o777).toBe(0o700);
+    const closing = second.close();
+    const third = openPersistence(`pglite:${data}`);
+    expect(await third.threads.findByName("alpha")).toMatchObject({ threadId: "a" });
+    await closing;
+    await third.close();
+    await expect(first.threads.list()).rejects.toMatchObject({ code: "CLOSED" });
+  });
+
+  it("keeps the long-term store over a restart", async () => {
+    const first = openPersistence(`pglite:${data}`);
+    await first.store.put(["facts"], "sky", { color: "blue" });
+    await first.close();
+    const second = openPersistence(`pglite:${data}`);
+    expect((await second.store.get(["facts"], "sky"))?.value).toEqual({ color: "blue" });
+    await second.close();
+  });
+});

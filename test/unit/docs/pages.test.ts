@@ -1,0 +1,128 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { codeBlocks } from "./code-blocks.js";
+import { type ShownCommand, shownCommands } from "./commands.js";
+import { typeCheckBlocks } from "./type-check.js";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+const ambient = fileURLToPath(new URL("taken-for-granted.d.ts", import.meta.url));
+
+const pages = [
+  ...readdirSync(root).filter((name) => name.endsWith(".md")),
+  ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
+    // the API reference is generated from the sources
+    .filter((name) => name.endsWith(".md") && !name.startsWith("api/"))
+    .map((name) => `docs/${name}`),
+].map((page) => {
+  const markdown = readFileSync(join(root, page), "utf8");
+  const blocks = codeBlocks(page, markdown);
+  return { page, markdown, blocks, commands: shownCommands(page, markdown, blocks) };
+});
+
+describe("the pages", () => {
+  it("hold TypeScript that type-checks against the sources", { timeout: 120_000 }, () => {
+    const blocks = pages.flatMap((page) => page.blocks).filter(({ language }) => /^(ts|typescript)$/.test(language));
+    expect(typeCheckBlocks(root, blocks, ambient)).toEqual([]);
+  });
+
+  it("hold JSON that parses", () => {
+    const faults: string[] = [];
+    for (const { page, line, code } of pages.flatMap((page) => page.blocks.filter((b) => b.language === "json"))) {
+      try {
+        JSON.parse(code);
+      } catch (error) {
+        faults.push(`${page}:${line} ${String(error)}`);
+      }
+    }
+    expect(faults).toEqual([]);
+  });
+
+  it("name npm scripts that exist", () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+    const missing = pages
+      .flatMap((page) => page.commands)
+      .filter(({ program }) => program === "npm")
+      .map(({ where, words: [verb, name] }) => ({ where, script: verb === "run" ? name : verb }))
+      .filter(({ script }) => !["ci", "install", "pack", undefined].includes(script) && !(`${script}` in scripts))
+      .map(({ where, script }) => `${where} npm script "${script}"`);
+    expect(missing).toEqual([]);
+  });
+
+  it("name commands and options that lgr knows", { timeout: 120_000 }, () => {
+    const commands = pages.flatMap((page) => page.commands).filter(({ program }) => program === "lgr");
+    expect(commands.flatMap(unknownToLgr)).toEqual([]);
+  });
+
+  it("link to files that exist", () => {
+    const broken: string[] = [];
+    for (const { page, markdown } of pages) {
+      for (const [, target = ""] of markdown.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)) {
+        if (/^[a-z]+:/.test(target)) continue;
+        if (!existsSync(resolve(root, dirname(page), target))) broken.push(`${page} → ${target}`);
+      }
+    }
+    expect(broken).toEqual([]);
+  });
+});
+
+describe("a page at fault is found", () => {
+  const page = [
+    "Run `lgr resume` first.",
+    "```ts",
+    "const total: number = 1;",
+    "```",
+    "then",
+    "```ts continued",
+    "const sum: string = total;",
+    "```",
+    "```bash",
+    "$ DATABASE_URL=x npx lgr run report --thread q3 \\",
+    "    --input '{\"a\": 1}' && npm run nothing -- --calm  # a comment",
+    "some output of lgr run",
+    "```",
+  ].join("\n");
+  const blocks = codeBlocks("page.md", page);
+
+  it("by file and line, over joined blocks", { timeout: 120_000 }, () => {
+    const code = blocks.filter(({ language }) => language === "ts");
+    expect(typeCheckBlocks(root, code, ambient)).toEqual([
+      "page.md:7 Type 'number' is not assignable to type 'string'.",
+    ]);
+  });
+
+  it("by its commands, with their options", () => {
+    expect(shownCommands("page.md", page, blocks)).toEqual([
+      { where: "page.md:11", program: "lgr", words: ["run", "report"], options: ["--thread", "--input"] },
+      { where: "page.md:11", program: "npm", words: ["run", "nothing"], options: [] },
+      { where: "page.md:1", program: "lgr", words: ["resume"], options: [] },
+    ]);
+  });
+
+  it("when it leaves a fence open", () => {
+    expect(() => codeBlocks("page.md", "text\n```ts\nlet a = 1;")).toThrow("page.md:2 opens a code block");
+  });
+});
+
+const helps = new Map<string, string>();
+
+function helpOf(...command: string[]): string {
+  const key = command.join(" ");
+  const known = helps.get(key);
+  if (known !== undefined) return known;
+  const asked = spawnSync(process.execPath, ["bin/lgr.js", ...command, "--help"], { cwd: root, encoding: "utf8" });
+  const help = asked.stdout + asked.stderr;
+  helps.set(key, help);
+  return help;
+}
+
+function unknownToLgr({ where, words, options }: ShownCommand): string[] {
+  const [command = ""] = words;
+  const help = helpOf(command);
+  if (!new RegExp(`^Usage: lgr ${command}\\b`, "m").test(help)) return [`${where} lgr ${command}`];
+  // the options of lgr itself may follow any command
+  const known = new Set(`${help}${helpOf()}`.match(/(?<![\w-])--?[a-zA-Z][\w-]*/g));
+  return options.filter((option) => !known.has(option)).map((option) => `${where} lgr ${command} ${option}`);
+}

@@ -1,0 +1,62 @@
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+
+/** Starts a PostgreSQL for the tests that want one, or says that there is none. */
+const postgresServer = "test/support/postgres-server.ts";
+
+interface Kind {
+  readonly timeoutMs?: number;
+  readonly usesPostgres?: boolean;
+  /** The validation suite of LangGraph expects `describe` and `it` as globals. */
+  readonly globals?: boolean;
+  /** One file at a time: its tests start servers, browsers or whole installations. */
+  readonly oneFileAtATime?: boolean;
+  /** Projects of one group run together, groups one after the other. */
+  readonly group: number;
+}
+
+const kinds: Record<string, Kind> = {
+  unit: { group: 0 },
+  property: { group: 0 },
+  contract: { group: 1, usesPostgres: true, globals: true },
+  integration: { group: 1, usesPostgres: true },
+  crash: { group: 2, usesPostgres: true, timeoutMs: 120_000 },
+  e2e: { group: 3, usesPostgres: true, timeoutMs: 120_000, oneFileAtATime: true },
+};
+
+const projects = Object.entries(kinds).map(
+  ([name, kind]): TestProjectInlineConfiguration => ({
+    extends: true,
+    test: {
+      name,
+      include: [`test/${name}/**/*.test.ts`],
+      globals: kind.globals === true,
+      globalSetup: kind.usesPostgres === true && existsSync(here(postgresServer)) ? [postgresServer] : [],
+      testTimeout: kind.timeoutMs ?? 30_000,
+      hookTimeout: kind.timeoutMs ?? 60_000,
+      maxWorkers: kind.oneFileAtATime === true ? 1 : 2,
+      sequence: { groupOrder: kind.group },
+    },
+  }),
+);
+
+const report = process.env.LGR_TEST_REPORT;
+
+export default defineConfig({
+  resolve: {
+    // the paths of tsconfig.json: the package's own name stands for its sources
+    alias: [
+      { find: /^langgraph-resilience$/, replacement: here("src/index.ts") },
+      { find: /^langgraph-resilience\/nodes$/, replacement: here("nodes/index.ts") },
+      { find: /^langgraph-resilience\/(.+)$/, replacement: `${here("src/entries")}/$1.ts` },
+    ],
+  },
+  test: {
+    projects,
+    pool: "forks",
+    reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
+  },
+});
