@@ -19,7 +19,8 @@ const rules = [
     why: "names a reserved channel of LangGraph; go through src/langgraph/internals.ts",
   },
   {
-    only: /^src\/core\/clock\.ts$/,
+    // an HTTP date is absolute, and errors/ imports nothing of ours
+    only: /^src\/core\/clock\.ts$|^src\/errors\/retry-after\.ts$/,
     pattern: /\bDate\.now\(|\bnew Date\(\)|\bperformance\.now\(|\bset(Timeout|Interval)\(|["']node:timers/,
     why: "reads the system clock or sets a timer; take a Clock (src/core/clock.ts)",
   },

@@ -23,5 +23,10 @@ export function parseOptions<S extends z.ZodType>(owner: string, schema: S, give
 
 function printed(value: unknown): string {
   if (typeof value === "function") return "a function";
-  return JSON.stringify(value) ?? String(value);
+  try {
+    return JSON.stringify(value) ?? String(value);
+  } catch {
+    // Cycles and bigints have no JSON; a message has to be made all the same.
+    return typeof value === "bigint" ? String(value) : `a value of type ${typeof value}`;
+  }
 }

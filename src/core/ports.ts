@@ -15,7 +15,7 @@ export interface ThreadRecord {
   readonly name?: string;
   /** Key of the graph in langgraph.json, or the name it was compiled with. */
   readonly graph?: string;
-  /** Absent for a thread that was only ever run by other means (Studio, `graph.invoke`). */
+  /** Absent for a thread that was last run by other means (Studio, `graph.invoke`, `updateState`). */
   readonly status?: ThreadStatus;
   /** The message of the last failure. */
   readonly error?: string;
@@ -40,6 +40,7 @@ export interface ThreadPatch {
 
 export interface ThreadFilter {
   readonly graph?: string;
+  /** What the record says, or, where a thread was run by other means, what its newest checkpoint does. */
   readonly status?: ThreadStatus;
   /** Newest activity first; default 50. */
   readonly limit?: number;

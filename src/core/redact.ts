@@ -22,18 +22,22 @@ export interface RedactLimits {
 
 export function redact(value: unknown, limits: RedactLimits = {}): unknown {
   const { maxText = 500, maxItems = 20, maxDepth = 6 } = limits;
-  const seen = new WeakSet<object>();
+  const above = new Set<object>();
   const visit = (at: unknown, depth: number): unknown => {
     if (typeof at === "string") return shorten(redactText(at), maxText);
     if (typeof at === "bigint") return String(at);
     if (typeof at === "function" || typeof at === "symbol") return `[${typeof at}]`;
     if (typeof at !== "object" || at === null) return at;
-    if (seen.has(at)) return "[seen above]";
+    if (above.has(at)) return "[seen above]";
     if (depth >= maxDepth) return "[deeper]";
-    if (at instanceof Date) return at.toISOString();
+    if (at instanceof Date) return Number.isNaN(at.getTime()) ? "[invalid date]" : at.toISOString();
     if (ArrayBuffer.isView(at)) return `[${at.byteLength} bytes]`;
-    seen.add(at);
-    const plain = jsonForm(at);
+    above.add(at);
+    const shown = inside(jsonForm(at), depth);
+    above.delete(at);
+    return shown;
+  };
+  const inside = (plain: unknown, depth: number): unknown => {
     if (Array.isArray(plain)) {
       const shown = plain.slice(0, maxItems).map((one) => visit(one, depth + 1));
       return plain.length > maxItems ? [...shown, `[${plain.length - maxItems} more]`] : shown;
@@ -56,7 +60,12 @@ export function redactText(text: string): string {
 /** Messages and other classes show what they would be stored as. */
 function jsonForm(value: object): unknown {
   const toJSON = (value as { toJSON?: unknown }).toJSON;
-  return typeof toJSON === "function" ? toJSON.call(value) : value;
+  if (typeof toJSON !== "function") return value;
+  try {
+    return toJSON.call(value);
+  } catch (error) {
+    return `[not printable: ${error instanceof Error ? error.message : typeof error}]`;
+  }
 }
 
 function shorten(text: string, max: number): string {

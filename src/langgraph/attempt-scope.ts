@@ -5,7 +5,7 @@
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
 import type { AttemptRecord, FailureRecord } from "../core/records.js";
 import type { ErrorReport } from "../errors/report.js";
-import { namespaceOf, runInConfig, setInterruptCounter } from "./internals.js";
+import { answerRefused, countedApart, namespaceOf, runInConfig } from "./internals.js";
 
 const ATTEMPT = "__lgr_attempt";
 
@@ -53,10 +53,15 @@ export function runAttempt<T>(
   const own: LangGraphRunnableConfig = {
     ...config,
     signal,
-    configurable: { ...config.configurable, [ATTEMPT]: marker },
+    configurable: { ...countedApart(config, interruptsAsked), [ATTEMPT]: marker },
   };
-  setInterruptCounter(own, interruptsAsked);
-  return runInConfig(own, async () => await work(own));
+  return runInConfig(own, async () => {
+    try {
+      return await work(own);
+    } catch (error) {
+      throw answerRefused(error) ?? error;
+    }
+  });
 }
 
 export function attemptOf(

@@ -16,7 +16,7 @@ import { NO_RETRY, type RetryPolicy, retrySchema } from "../policies/retry-optio
 import { attemptTimeoutMs, type TimeoutPolicy, timeoutSchema, withTimeLimit } from "../policies/timeout.js";
 import { attemptOf, runAttempt } from "./attempt-scope.js";
 import type { Reentry } from "./envelope.js";
-import { interruptCounter, namespaceOf } from "./internals.js";
+import { interruptCounter, namespaceOf, setInterruptCounter } from "./internals.js";
 import type { FallbackPolicy, ResilientPolicy } from "./resilient-options.js";
 import { type RunContext, waitInRun } from "./run-context.js";
 
@@ -136,6 +136,7 @@ async function runStep(task: Climb, step: Step): Promise<unknown> {
   const { config, context, policy } = task;
   const what = step.name === NODE_STEP ? `Node "${context.node}"` : `Fallback "${step.name}" of node "${context.node}"`;
   const earlier = step.name === NODE_STEP ? (task.reentry?.attempts ?? []) : [];
+  let attempted = config;
   return await retry(
     async (info) => {
       const limitMs = step.timeout === false ? undefined : attemptTimeoutMs(step.timeout, info.number);
@@ -148,6 +149,7 @@ async function runStep(task: Climb, step: Step): Promise<unknown> {
             attemptOf(info.number, step.name, info.failures, earlier),
             step.interruptsBefore(),
             async (own) => {
+              attempted = own;
               if (context.injectedFault !== undefined)
                 throw new InjectedFaultError(context.node, context.injectedFault);
               const made = await step.work(own);
@@ -160,6 +162,7 @@ async function runStep(task: Climb, step: Step): Promise<unknown> {
         policy.clock,
         config.signal,
       );
+      setInterruptCounter(config, interruptCounter(attempted));
       crashPoint("node.attempt.after");
       return result;
     },
@@ -172,7 +175,8 @@ async function runStep(task: Climb, step: Step): Promise<unknown> {
       ...(config.signal === undefined ? {} : { signal: config.signal }),
       sleep: (ms) => waitInRun(ms, config, policy.clock),
       onFailure: (record, error) => {
-        step.interruptsAfter(interruptCounter(config));
+        setInterruptCounter(config, interruptCounter(attempted));
+        step.interruptsAfter(interruptCounter(attempted));
         const within = takeFailure(error, namespaceOf(config));
         if (within !== undefined) {
           // A decorator further in has counted and told of these attempts already.

@@ -116,14 +116,54 @@ export function interruptCounter(config: LangGraphRunnableConfig): number {
   return scratchpadOf(config)?.interruptCounter ?? -1;
 }
 
-/**
- * Makes the next `interrupt()` of this task the one after number `counter`. An attempt must start from −1, as in
- * LangGraph's own retry, or it would be asked again what a person has answered already.
- */
+/** Makes the next `interrupt()` of this task the one after number `counter`. */
 export function setInterruptCounter(config: LangGraphRunnableConfig, counter: number): void {
   const scratchpad = scratchpadOf(config);
   if (scratchpad !== undefined) scratchpad.interruptCounter = counter;
 }
+
+/**
+ * The configurable of an attempt whose questions are counted from `counter` and apart from those of other attempts. An
+ * attempt must start from −1, as in LangGraph's own retry, or it would be asked again what a person has answered
+ * already; and one that was given up on and asks too late must not move the count of the one that took its place.
+ *
+ * Assumption: of what a task's scratchpad holds only the counters are written to.
+ */
+export function countedApart(config: LangGraphRunnableConfig, counter: number): Record<string, unknown> {
+  const shared = scratchpadOf(config);
+  if (shared === undefined) return { ...config.configurable };
+  const own = new Proxy(shared, {
+    get: (target, key) => (key === "interruptCounter" ? counter : Reflect.get(target, key)),
+    set: (target, key, value) => {
+      if (key !== "interruptCounter") return Reflect.set(target, key, value);
+      counter = value as number;
+      return true;
+    },
+  });
+  return { ...config.configurable, [SCRATCHPAD]: own };
+}
+
+const INVALID_RESUME = Symbol.for("langgraph.invalid_resume");
+
+/**
+ * What a task throws when the answer it was given does not fit the question's schema: it stops as for a drain, and the
+ * question stays open. As a failure it would be handed to the error handler, and the question be lost with the task.
+ * Assumption: LangGraph marks the error with a symbol.
+ *
+ * @returns undefined for any other error
+ */
+export function answerRefused(error: unknown): Error | undefined {
+  const marked = typeof error === "object" && error !== null && INVALID_RESUME in error;
+  if (!marked) return undefined;
+  const message = error instanceof Error ? error.message : String(error);
+  return Object.assign(stopped(`The answer does not fit the question, which stays open: ${message}`), {
+    code: ANSWER_REFUSED,
+    cause: error,
+  });
+}
+
+/** Code of the error that {@link answerRefused} makes. */
+export const ANSWER_REFUSED = "ANSWER_REFUSED";
 
 /** Where a task stands among those of the run; one task, one namespace. */
 export function namespaceOf(config: LangGraphRunnableConfig): string {
@@ -157,6 +197,13 @@ export function runInConfig<T>(config: LangGraphRunnableConfig, work: () => Prom
  */
 export function stopped(reason: unknown): Error {
   return new GraphDrained(reason instanceof Error ? reason.message : String(reason ?? "aborted"));
+}
+
+/** The tasks of a checkpoint whose question was answered, although the task failed after it. */
+export function answeredTasks(
+  pendingWrites: readonly (readonly [taskId: string, channel: string, value: unknown])[],
+): ReadonlySet<string> {
+  return new Set(pendingWrites.filter(([, channel]) => channel === "__resume__").map(([taskId]) => taskId));
 }
 
 /**

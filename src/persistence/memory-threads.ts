@@ -3,7 +3,7 @@ import { systemClock } from "../core/clock.js";
 import { crashPoint } from "../core/crash-points.js";
 import type { ThreadFilter, ThreadPatch, ThreadRecord, ThreadStore } from "../core/ports.js";
 import { pendingOf } from "./pending.js";
-import { defaultThreadLimit, nameTaken } from "./thread-rules.js";
+import { defaultThreadLimit, knownStatus, nameTaken } from "./thread-rules.js";
 
 type Row = Pick<ThreadRecord, "threadId" | "name" | "graph" | "status" | "error" | "createdAt" | "updatedAt">;
 
@@ -44,15 +44,18 @@ export class MemoryThreads implements ThreadStore {
   async list(filter: ThreadFilter = {}): Promise<ThreadRecord[]> {
     const rows = [...this.#rows.values()]
       .filter((row) => filter.graph === undefined || row.graph === filter.graph)
-      .filter((row) => filter.status === undefined || row.status === filter.status)
-      .sort((a, b) => b.updatedAt.getTime() - a.updatedAt.getTime())
+      .sort((a, b) => b.updatedAt.getTime() - a.updatedAt.getTime());
+    const records = await Promise.all(rows.map((row) => this.#described(row)));
+    return records
+      .filter((record) => filter.status === undefined || knownStatus(record) === filter.status)
       .slice(0, filter.limit ?? defaultThreadLimit);
-    return Promise.all(rows.map((row) => this.#described(row)));
   }
 
-  /** A checkpoint of the thread was written. */
+  /** A checkpoint of the thread was written; outside of a recorded run that makes the last run's status a thing of the past. */
   touch(threadId: string, graph: string | undefined): void {
-    this.#rows.set(threadId, { ...this.#touched(threadId), ...(graph === undefined ? {} : { graph }) });
+    const { status, error, ...row } = this.#touched(threadId);
+    const kept = status === "running" ? { status, ...(error === undefined ? {} : { error }) } : {};
+    this.#rows.set(threadId, { ...row, ...kept, ...(graph === undefined ? {} : { graph }) });
   }
 
   forget(threadId: string): void {

@@ -89,9 +89,12 @@ export function putCheckpoint(schema: string, row: CheckpointRow): Statement[] {
   const steps: string[] = [];
   if (last.length > 0) steps.push(`blobs as (${insertBlobs(schema, last, values)})`);
   if (row.thread !== undefined) {
+    // A checkpoint outside of a recorded run (Studio, updateState) makes what the last run came to a thing of the past.
     values.push(row.thread.graph);
     steps.push(`thread as (insert into "${schema}".lgr_threads as t (thread_id, graph) values ($1, $${values.length})
-      on conflict (thread_id) do update set graph = coalesce(excluded.graph, t.graph), updated_at = now())`);
+      on conflict (thread_id) do update set graph = coalesce(excluded.graph, t.graph), updated_at = now(),
+        status = case when t.status = 'running' then t.status end,
+        error = case when t.status = 'running' then t.error end)`);
   }
   const text = `${withSteps(steps)}insert into "${schema}".checkpoints
       (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)

@@ -104,7 +104,8 @@ export function createSqlThreads(open: () => Promise<SqlPool>, schema: string): 
     },
     async list(filter: ThreadFilter = {}) {
       const text = `select * from (${describeSql(schema, everyThreadSql(schema))}) threads
-        where ($1::text is null or graph = $1) and ($2::text is null or status = $2)
+        where ($1::text is null or graph = $1) and ($2::text is null or $2 =
+          coalesce(status, case pending when 'interrupt' then 'waiting_human' when 'error' then 'failed' end))
         order by updated_at desc nulls last, thread_id limit $3`;
       const graph = filter.graph === undefined ? null : toStorableText(filter.graph);
       const rows = await query(text, [graph, filter.status ?? null, filter.limit ?? defaultThreadLimit]);

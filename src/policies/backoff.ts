@@ -29,6 +29,8 @@ export function backoffDelayMs(policy: BackoffPolicy, retry: number, previousMs:
 
 function growth(policy: BackoffPolicy, retry: number, previousMs: number, random: () => number): number {
   const { initialDelayMs: initial, factor } = policy;
+  // Nothing grows to nothing, even where the factor has grown beyond all numbers.
+  if (initial === 0 && policy.strategy !== "decorrelated") return 0;
   switch (policy.strategy) {
     case "none":
       return 0;
@@ -39,7 +41,9 @@ function growth(policy: BackoffPolicy, retry: number, previousMs: number, random
     case "exponential":
       return initial * factor ** (retry - 1);
     case "decorrelated":
-      return initial + random() * Math.max(0, 3 * Math.max(previousMs, initial) - initial);
+      return (
+        initial + random() * Math.max(0, Math.min(3 * Math.max(previousMs, initial), Number.MAX_SAFE_INTEGER) - initial)
+      );
   }
 }
 

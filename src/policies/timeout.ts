@@ -20,7 +20,7 @@ export const timeoutSchema = z
   })
   .superRefine((options, context) => {
     const known = { ...TASK_FACTORS, ...options.taskFactors };
-    if (!(options.taskType in known)) {
+    if (!Object.hasOwn(known, options.taskType)) {
       context.addIssue({
         code: "custom",
         path: ["taskType"],

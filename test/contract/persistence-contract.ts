@@ -125,6 +125,22 @@ export function persistenceContract(
         expect(await persistence.threads.get(threadId)).toMatchObject({ graph: "agent", checkpoints: 2 });
       });
 
+      it("forgets what a recorded run came to once a checkpoint is written outside of one", async () => {
+        const threadId = randomUUID();
+        await persistence.threads.record({ threadId, status: "running" });
+        await put(threadId);
+        expect(await persistence.threads.get(threadId)).toMatchObject({ status: "running" });
+        await persistence.threads.record({ threadId, status: "failed", error: "503" });
+        const { checkpoint_id: id } = (await put(threadId)).configurable ?? {};
+        const later = await persistence.threads.get(threadId);
+        expect(later).not.toHaveProperty("status");
+        expect(later).not.toHaveProperty("error");
+        const at = { configurable: { thread_id: threadId, checkpoint_ns: "", checkpoint_id: id } };
+        await persistence.checkpointer.putWrites(at, [["__interrupt__", [{ value: "who?" }]]], randomUUID());
+        const waiting = await persistence.threads.list({ status: "waiting_human" });
+        expect(waiting.map((thread) => thread.threadId)).toContain(threadId);
+      });
+
       it("does not count the checkpoints of subgraphs", async () => {
         const threadId = randomUUID();
         const root = await put(threadId);

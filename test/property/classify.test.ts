@@ -4,7 +4,27 @@ import { isCategory } from "../../src/errors/categories.js";
 import { classifyError } from "../../src/errors/classify.js";
 import { asError } from "../../src/errors/own-errors.js";
 
-const FIELDS = ["name", "message", "code", "status", "statusCode", "cause", "errors", "response", "headers", "error", "type", "category", "retryAfterMs", "provider", "lc_error_code", "responseCode", "constructor", "issues", "severity"];
+const FIELDS = [
+  "name",
+  "message",
+  "code",
+  "status",
+  "statusCode",
+  "cause",
+  "errors",
+  "response",
+  "headers",
+  "error",
+  "type",
+  "category",
+  "retryAfterMs",
+  "provider",
+  "lc_error_code",
+  "responseCode",
+  "constructor",
+  "issues",
+  "severity",
+];
 
 const throwing = (): never => {
   throw new Error("hostile");
@@ -22,7 +42,10 @@ const selfPrototype = (): object => {
 
 const hostile: readonly (readonly [string, () => unknown])[] = [
   ["a revoked proxy", revoked],
-  ["a proxy whose every trap throws", () => new Proxy(new Error("x"), { get: throwing, has: throwing, getPrototypeOf: throwing, ownKeys: throwing })],
+  [
+    "a proxy whose every trap throws",
+    () => new Proxy(new Error("x"), { get: throwing, has: throwing, getPrototypeOf: throwing, ownKeys: throwing }),
+  ],
   ["a proxy that answers everything with another of its kind", endless],
   ["a proxy that is its own prototype", selfPrototype],
   ["errors that is a revoked proxy", () => ({ errors: revoked() })],
@@ -31,13 +54,19 @@ const hostile: readonly (readonly [string, () => unknown])[] = [
   ["a function whose toString throws", () => Object.assign(() => 1, { toString: throwing })],
   ["an object without a prototype", () => Object.create(null)],
   ["a list of errors that never ends", () => ({ errors: new Array(2 ** 31) })],
-  ["a chain of a million causes", () => {
-    let error: unknown = new Error("deep");
-    for (let depth = 0; depth < 1_000_000; depth += 1) error = { cause: error };
-    return error;
-  }],
+  [
+    "a chain of a million causes",
+    () => {
+      let error: unknown = new Error("deep");
+      for (let depth = 0; depth < 1_000_000; depth += 1) error = { cause: error };
+      return error;
+    },
+  ],
   ["a very long message", () => new Error("a ".repeat(500_000))],
-  ...FIELDS.map((field): readonly [string, () => unknown] => [`a getter "${field}" that throws`, () => Object.defineProperty({}, field, { get: throwing })]),
+  ...FIELDS.map((field): readonly [string, () => unknown] => [
+    `a getter "${field}" that throws`,
+    () => Object.defineProperty({}, field, { get: throwing }),
+  ]),
 ];
 
 const isReport = (value: unknown) => {
@@ -50,13 +79,31 @@ const isReport = (value: unknown) => {
 
 describe("classifyError", () => {
   it("gives a report for whatever was thrown", () => {
-    fc.assert(fc.property(fc.anything({ withBigInt: true, withDate: true, withMap: true, withNullPrototype: true, withObjectString: true, withSparseArray: true, withTypedArray: true, withSet: true }), isReport));
+    fc.assert(
+      fc.property(
+        fc.anything({
+          withBigInt: true,
+          withDate: true,
+          withMap: true,
+          withNullPrototype: true,
+          withObjectString: true,
+          withSparseArray: true,
+          withTypedArray: true,
+          withSet: true,
+        }),
+        isReport,
+      ),
+    );
   });
 
   it("gives a report for objects with any value in the fields it reads", () => {
     const field = fc.constantFrom(...FIELDS);
     fc.assert(fc.property(fc.dictionary(field, fc.anything({ withBigInt: true })), isReport));
-    fc.assert(fc.property(fc.dictionary(field, fc.anything()), (fields) => isReport(Object.assign(new Error("x"), { ...fields, name: "x", message: "x" }))));
+    fc.assert(
+      fc.property(fc.dictionary(field, fc.anything()), (fields) =>
+        isReport(Object.assign(new Error("x"), { ...fields, name: "x", message: "x" })),
+      ),
+    );
   });
 
   it.each(hostile)("does not throw for %s", (_, make) => {
@@ -68,8 +115,20 @@ describe("classifyError", () => {
   });
 
   it("names a wait that is finite and not negative", () => {
-    const value = fc.oneof(fc.string(), fc.double(), fc.integer().map(String), fc.date({ noInvalidDate: true }).map((date) => date.toUTCString()));
-    const bag = fc.record({ retryAfterMs: value, headers: fc.record({ "retry-after": value, "retry-after-ms": value }), message: fc.string() }, { requiredKeys: [] });
+    const value = fc.oneof(
+      fc.string(),
+      fc.double(),
+      fc.integer().map(String),
+      fc.date({ noInvalidDate: true }).map((date) => date.toUTCString()),
+    );
+    const bag = fc.record(
+      {
+        retryAfterMs: value,
+        headers: fc.record({ "retry-after": value, "retry-after-ms": value }),
+        message: fc.string(),
+      },
+      { requiredKeys: [] },
+    );
     fc.assert(
       fc.property(bag, (error) => {
         const { retryAfterMs } = classifyError(error);

@@ -1,3 +1,4 @@
+import { systemClock } from "../../core/clock.js";
 import { runThread } from "../../langgraph/threads/run-thread.js";
 import { EXIT, exitCodeOfStatus } from "../exit-codes.js";
 import { jsonOption } from "../json-option.js";
@@ -18,7 +19,7 @@ export async function run(graphName: string, flags: RunFlags, global: GlobalOpti
   const input = await jsonOption("--input", flags.input ?? "{}");
   const injectFaults = parseFaults(flags.fail);
   return await withSession(global, async ({ graph, output, persistence }) => {
-    const threadId = flags.thread ?? `${graphName}-${new Date().toISOString().replace(/[:.]/g, "-")}`;
+    const threadId = flags.thread ?? `${graphName}-${new Date(systemClock.now()).toISOString().replace(/[:.]/g, "-")}`;
     const loaded = await graph(graphName);
     output.line(`Thread ${threadId} on ${persistence.description}`);
     const stop = onStopSignals(output.line, () => process.exit(EXIT.stopped));

@@ -1,5 +1,6 @@
 import type { ThreadRecord, ThreadStatus } from "../../core/ports.js";
 import { inspectThread } from "../../langgraph/threads/inspect-thread.js";
+import { knownStatus } from "../../persistence/thread-rules.js";
 import { commandName } from "../command-name.js";
 import { positiveInteger } from "../option-values.js";
 import { type CommandSession, type GlobalOptions, withSession } from "../session.js";

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { RunFlags } from "../actions/run.js";
 import { collect } from "../option-values.js";
 import type { GlobalOptions } from "../session.js";
@@ -19,7 +19,14 @@ export function addRunCommand(program: Command): void {
       collect,
       [],
     )
-    .option("--if-exists <what>", "when the thread is stored: refuse, resume it, or newTurn", "refuse")
+    .addOption(
+      new Option(
+        "--if-exists <what>",
+        "when the thread is stored: refuse it, resume it, or give it the input as its next turn",
+      )
+        .choices(["refuse", "resume", "newTurn"])
+        .default("refuse"),
+    )
     .option("--recursion-limit <n>", "supersteps at most")
     .addHelpText(
       "after",

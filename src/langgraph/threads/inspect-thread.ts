@@ -2,7 +2,7 @@ import type { StateSnapshot } from "@langchain/langgraph";
 import { persistenceOf } from "../../core/persistence-of.js";
 import type { ThreadRecord, ThreadStatus } from "../../core/ports.js";
 import { type InterventionRequest, isInterventionRequest } from "../../recovery/intervention-request.js";
-import { finishedTasks } from "../internals.js";
+import { answeredTasks, finishedTasks } from "../internals.js";
 import { type GraphLike, type RunnableGraph, runnableGraph } from "./graph.js";
 import { resolveThread, type ThreadRef } from "./resolve-thread.js";
 
@@ -52,7 +52,8 @@ export async function inspectResolved(graph: RunnableGraph, ref: ThreadRef): Pro
     snapshot.config.configurable?.checkpoint_id === undefined
       ? undefined
       : await graph.checkpointer.getTuple(snapshot.config);
-  return describeSnapshot(snapshot, ref, record, finishedTasks(checkpoint?.pendingWrites ?? []));
+  const writes = checkpoint?.pendingWrites ?? [];
+  return describeSnapshot(snapshot, ref, record, finishedTasks(writes), answeredTasks(writes));
 }
 
 function describeSnapshot(
@@ -60,10 +61,16 @@ function describeSnapshot(
   ref: ThreadRef,
   record: ThreadRecord | undefined,
   finished: ReadonlySet<string>,
+  answered: ReadonlySet<string>,
 ): ThreadInspection {
   const checkpointId = snapshot.config.configurable?.checkpoint_id as string | undefined;
   const open = snapshot.tasks.filter((task) => !finished.has(task.id));
-  const waitingFor = open.flatMap((task) => task.interrupts.map((one) => pending(task.name, one)));
+  // A request asks once: answered with "abort", it stays with the task that failed of it, and is open no more.
+  const waitingFor = open.flatMap((task) =>
+    task.interrupts
+      .map((one) => pending(task.name, one))
+      .filter((one) => one.request === undefined || !answered.has(task.id)),
+  );
   const taskError = snapshot.tasks.map((task) => errorText(task.error)).find((text) => text !== undefined);
   const error = record?.error ?? taskError;
   const status = statusOf(snapshot, checkpointId, waitingFor.length > 0, taskError !== undefined, record);

@@ -5,6 +5,7 @@ import { eventsOf, persistenceOf } from "../../core/persistence-of.js";
 import type { ThreadStatus } from "../../core/ports.js";
 import { asError, ResilienceError } from "../../errors/own-errors.js";
 import { THREAD_NAME_KEY } from "../human-intervention.js";
+import { ANSWER_REFUSED } from "../internals.js";
 import { FAULTS_KEY } from "../run-context.js";
 import { type Durability, graphNameOf, type RunnableGraph } from "./graph.js";
 import { inspectResolved, type PendingInterrupt } from "./inspect-thread.js";
@@ -38,7 +39,7 @@ export interface RunResult extends ThreadRef {
   readonly values: Readonly<Record<string, unknown>>;
   /** What a person has to answer, when `status` is `waiting_human`. */
   readonly waitingFor: readonly PendingInterrupt[];
-  /** The failure, when `status` is `failed` or `aborted`. */
+  /** The failure, when `status` is `failed` or `aborted`; why an answer was refused, when it is `waiting_human`. */
   readonly error?: Error;
   readonly checkpointId?: string;
   /** Where this run began: false for a resumed thread that had finished already. */
@@ -136,6 +137,8 @@ class Stopped extends ResilienceError {
 
 function outcomeOf(failure: Error | undefined, waiting: boolean): RunResult["status"] {
   if (failure === undefined) return waiting ? "waiting_human" : "succeeded";
+  // The answer did not fit the question; it is still open.
+  if ((failure as { code?: unknown }).code === ANSWER_REFUSED) return "waiting_human";
   if (failure instanceof Stopped || isGraphDrained(failure)) return "drained";
   return (failure as { code?: unknown }).code === "RUN_ABORTED" ? "aborted" : "failed";
 }

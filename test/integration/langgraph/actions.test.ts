@@ -13,7 +13,11 @@ import { failures, httpError, type Log, LogState, once, quick, recorder, unavail
 
 type Update = Partial<Log>;
 
-function graphOf(node: Node<Log, Update>, options: ResilientOptions<Log, Update> = once, recovery: RecoveryOptions = {}) {
+function graphOf(
+  node: Node<Log, Update>,
+  options: ResilientOptions<Log, Update> = once,
+  recovery: RecoveryOptions = {},
+) {
   const saver = new MemorySaver();
   const builder = new StateGraph(LogState)
     .addNode("first", async () => ({ log: ["first"] }))
@@ -33,25 +37,39 @@ const requestOf = (result: { waitingFor: readonly { request?: unknown }[] }) => 
 describe("retry", () => {
   it("tries the step again with all its attempts, and goes on along the step's own edge", async () => {
     const failing = failures({ node: 3 });
-    const graph = graphOf(async () => { failing.pass("node"); return { log: ["node"] }; }, { retry: { ...quick, maxAttempts: 2 } });
+    const graph = graphOf(
+      async () => {
+        failing.pass("node");
+        return { log: ["node"] };
+      },
+      { retry: { ...quick, maxAttempts: 2 } },
+    );
     const stopped = await runThread(graph, { value: 1 }, { threadId: "t" });
     expect(requestOf(stopped)).toMatchObject({ attempts: [{ number: 1 }, { number: 2 }] });
     const done = await resumeThread(graph, "t", { action: "retry" });
-    expect(done.values["log"]).toEqual(["first", "node", "last"]);
-    expect(failing.calls["node"]).toBe(4);
+    expect(done.values.log).toEqual(["first", "node", "last"]);
+    expect(failing.calls.node).toBe(4);
   });
 
   it("tells the node which attempt it is and what failed before, over human rounds too", async () => {
     const seen: [number, number, string | undefined][] = [];
-    const graph = graphOf(async (_, config) => {
-      const { number, failures: before, previous } = attempt(config);
-      seen.push([number, before.length, previous?.category]);
-      if (seen.length < 4) throw unavailable();
-      return {};
-    }, { retry: { ...quick, maxAttempts: 2 } });
+    const graph = graphOf(
+      async (_, config) => {
+        const { number, failures: before, previous } = attempt(config);
+        seen.push([number, before.length, previous?.category]);
+        if (seen.length < 4) throw unavailable();
+        return {};
+      },
+      { retry: { ...quick, maxAttempts: 2 } },
+    );
     await runThread(graph, { value: 1 }, { threadId: "t" });
     await resumeThread(graph, "t", { action: "retry" });
-    expect(seen).toEqual([[1, 0, undefined], [2, 1, "server_error"], [1, 2, "server_error"], [2, 3, "server_error"]]);
+    expect(seen).toEqual([
+      [1, 0, undefined],
+      [2, 1, "server_error"],
+      [1, 2, "server_error"],
+      [2, 3, "server_error"],
+    ]);
   });
 });
 
@@ -69,18 +87,28 @@ describe("adjust", () => {
   it("changes how often and how long the next try may take", async () => {
     const failing = failures({ node: 4 });
     const limits: boolean[] = [];
-    const graph = graphOf(async (_, config) => {
-      failing.pass("node");
-      await new Promise((resolve, reject) => {
-        const timer = setTimeout(resolve, 30);
-        config.signal?.addEventListener("abort", () => { clearTimeout(timer); limits.push(true); reject(config.signal?.reason); });
-      });
-      return { log: ["node"] };
-    }, { retry: { ...quick, maxAttempts: 1 }, timeout: { baseMs: 5 } });
+    const graph = graphOf(
+      async (_, config) => {
+        failing.pass("node");
+        await new Promise((resolve, reject) => {
+          const timer = setTimeout(resolve, 300);
+          config.signal?.addEventListener("abort", () => {
+            clearTimeout(timer);
+            limits.push(true);
+            reject(config.signal?.reason);
+          });
+        });
+        return { log: ["node"] };
+      },
+      { retry: { ...quick, maxAttempts: 1 }, timeout: { baseMs: 5 } },
+    );
     await runThread(graph, { value: 1 }, { threadId: "t" });
-    const still = await resumeThread(graph, "t", { action: "adjust", parameters: { maxAttempts: 4, initialDelayMs: 1 } });
+    const still = await resumeThread(graph, "t", {
+      action: "adjust",
+      parameters: { maxAttempts: 4, initialDelayMs: 1 },
+    });
     expect(still.status).toBe("waiting_human");
-    expect(failing.calls["node"]).toBe(5);
+    expect(failing.calls.node).toBe(5);
     expect(limits).toEqual([true]);
     const done = await resumeThread(graph, "t", { action: "adjust", parameters: { timeoutMs: 5000 } });
     expect(done.status).toBe("succeeded");
@@ -92,19 +120,26 @@ describe("fallback", () => {
     const graph = graphOf(broken, {
       ...once,
       humanAfter: "retry",
-      fallback: [{ name: "short", run: () => ({ log: ["short"] }) }, { name: "template", run: () => ({ log: ["template"] }) }],
+      fallback: [
+        { name: "short", run: () => ({ log: ["short"] }) },
+        { name: "template", run: () => ({ log: ["template"] }) },
+      ],
     });
     const stopped = await runThread(graph, { value: 1 }, { threadId: "t" });
     expect(requestOf(stopped)).toMatchObject({ fallbacks: ["short", "template"], fallbacksTried: [] });
     const done = await resumeThread(graph, "t", { action: "fallback", step: "template" });
-    expect(done.values["log"]).toEqual(["first", "template", "last"]);
-    expect(done.values["degradations"]).toMatchObject([{ node: "node", answeredBy: "template", category: "server_error" }]);
+    expect(done.values.log).toEqual(["first", "template", "last"]);
+    expect(done.values.degradations).toMatchObject([
+      { node: "node", answeredBy: "template", category: "server_error" },
+    ]);
   });
 
   it("is not offered where the node declares none", async () => {
     const graph = graphOf(broken);
     const stopped = await runThread(graph, { value: 1 }, { threadId: "t" });
-    expect((requestOf(stopped) as { actions: { action: string }[] }).actions.map((one) => one.action)).not.toContain("fallback");
+    expect((requestOf(stopped) as { actions: { action: string }[] }).actions.map((one) => one.action)).not.toContain(
+      "fallback",
+    );
     await expect(resumeThread(graph, "t", { action: "fallback" })).rejects.toThrow('action "fallback" is not offered');
   });
 });
@@ -112,17 +147,22 @@ describe("fallback", () => {
 describe("provide", () => {
   it("takes the person's result as the step's, without running it or calling it degraded", async () => {
     const failing = failures({ node: 9 });
-    const graph = graphOf(async () => { failing.pass("node"); return {}; });
+    const graph = graphOf(async () => {
+      failing.pass("node");
+      return {};
+    });
     await runThread(graph, { value: 1 }, { threadId: "t" });
     const done = await resumeThread(graph, "t", { action: "provide", result: { log: ["by hand"], value: 3 } });
     expect(done.values).toMatchObject({ value: 3, log: ["first", "by hand", "last"], degradations: [] });
-    expect(failing.calls["node"]).toBe(1);
+    expect(failing.calls.node).toBe(1);
   });
 });
 
 describe("escalate", () => {
   it("asks again, and says how often it was handed on", async () => {
-    const graph = graphOf(async () => { throw httpError(401); });
+    const graph = graphOf(async () => {
+      throw httpError(401);
+    });
     await runThread(graph, { value: 1 }, { threadId: "t" });
     const asked = await resumeThread(graph, "t", { action: "escalate", to: "ops" });
     expect(requestOf(asked)).toMatchObject({ escalations: 1, humanRounds: 0, node: "node" });
@@ -133,7 +173,10 @@ describe("escalate", () => {
 describe("abort", () => {
   it("ends the run, a resume reports it again, and an earlier checkpoint goes on", async () => {
     const failing = failures({ node: 1 });
-    const graph = graphOf(async () => { failing.pass("node"); return { log: ["node"] }; });
+    const graph = graphOf(async () => {
+      failing.pass("node");
+      return { log: ["node"] };
+    });
     const stopped = await runThread(graph, { value: 1 }, { threadId: "t" });
     const aborted = await resumeThread(graph, "t", { action: "abort", by: "ann", reason: "wrong order" });
     expect(aborted).toMatchObject({ status: "aborted", error: { code: "RUN_ABORTED" } });
@@ -141,11 +184,11 @@ describe("abort", () => {
     const again = await resumeThread(graph, "t");
     expect(again.status).toBe("aborted");
     expect(again.error?.message).toContain("by ann: wrong order");
-    expect(failing.calls["node"]).toBe(1);
+    expect(failing.calls.node).toBe(1);
 
     const history = [];
     for await (const one of graph.getStateHistory({ configurable: { thread_id: stopped.threadId } })) history.push(one);
-    const before = history.find((one) => one.next.includes("node"))?.config.configurable?.["checkpoint_id"] as string;
+    const before = history.find((one) => one.next.includes("node"))?.config.configurable?.checkpoint_id as string;
     const done = await resumeThread(graph, "t", undefined, { from: before });
     expect(done).toMatchObject({ status: "succeeded", values: { log: ["first", "node", "last"] } });
     expect((await inspectThread(graph, "t")).status).toBe("succeeded");
@@ -173,16 +216,26 @@ describe("a decision that does not fit", () => {
   it.each(wrong)("with %s is refused by LangGraph itself and leaves the question open", async (_, decision) => {
     const graph = graphOf(broken, { ...once, fallback: [{ name: "f", run: broken }] });
     const { waitingFor, threadId } = await runThread(graph, { value: 1 }, { threadId: "t" });
-    await expect(graph.invoke(new Command({ resume: { [waitingFor[0]?.id ?? ""]: decision } }), { configurable: { thread_id: threadId } })).rejects.toThrow();
+    await expect(
+      graph.invoke(new Command({ resume: { [waitingFor[0]?.id ?? ""]: decision } }), {
+        configurable: { thread_id: threadId },
+      }),
+    ).rejects.toThrow();
     const still = await inspectThread(graph, "t");
     expect(still.waitingFor).toHaveLength(1);
-    expect((await resumeThread(graph, "t", { action: "provide", result: { log: ["by hand"] } })).values["log"]).toEqual(["first", "by hand", "last"]);
+    expect((await resumeThread(graph, "t", { action: "provide", result: { log: ["by hand"] } })).values.log).toEqual([
+      "first",
+      "by hand",
+      "last",
+    ]);
   });
 
   it("because the recovery does not offer it is refused", async () => {
     const graph = graphOf(broken, once, { actions: ["retry", "abort"] });
     await runThread(graph, { value: 1 }, { threadId: "t" });
-    await expect(resumeThread(graph, "t", { action: "provide", result: {} })).rejects.toThrow("choose one of retry, abort");
+    await expect(resumeThread(graph, "t", { action: "provide", result: {} })).rejects.toThrow(
+      "choose one of retry, abort",
+    );
   });
 });
 
@@ -192,14 +245,42 @@ describe("what is told of it", () => {
     const told = recorder();
     await runThread(graph, { value: 1 }, { threadId: "t", onEvent: told.onEvent });
     await resumeThread(graph, "t", { action: "provide", result: {}, by: "ann" }, { onEvent: told.onEvent });
-    expect(told.types("run.started", "run.finished", "node.started", "node.failed", "human.requested", "human.decided", "attempt.failed", "node.succeeded")).toEqual([
-      "run.started", "node.started", "attempt.failed", "node.failed", "human.requested", "run.finished",
-      "run.started", "human.decided", "node.started", "node.succeeded", "run.finished",
+    expect(
+      told.types(
+        "run.started",
+        "run.finished",
+        "node.started",
+        "node.failed",
+        "human.requested",
+        "human.decided",
+        "attempt.failed",
+        "node.succeeded",
+      ),
+    ).toEqual([
+      "run.started",
+      "node.started",
+      "attempt.failed",
+      "node.failed",
+      "human.requested",
+      "run.finished",
+      "run.started",
+      "human.decided",
+      "node.started",
+      "node.succeeded",
+      "run.finished",
     ]);
-    const [requested, decided] = [told.events.find((one) => one.type === "human.requested"), told.events.find((one) => one.type === "human.decided")];
-    expect(requested).toMatchObject({ failedNode: "node", interventionId: (decided as { interventionId: string }).interventionId });
+    const [requested, decided] = [
+      told.events.find((one) => one.type === "human.requested"),
+      told.events.find((one) => one.type === "human.decided"),
+    ];
+    expect(requested).toMatchObject({
+      failedNode: "node",
+      interventionId: (decided as { interventionId: string }).interventionId,
+    });
     expect(decided).toMatchObject({ action: "provide", by: "ann" });
-    expect(told.events.every((event) => event.v === 1 && typeof event.at === "number" && event.threadId !== undefined)).toBe(true);
+    expect(
+      told.events.every((event) => event.v === 1 && typeof event.at === "number" && event.threadId !== undefined),
+    ).toBe(true);
   });
 });
 
@@ -209,17 +290,34 @@ describe("a result that the graph's state refuses", () => {
     const stopped = await runThread(graph, { value: 1 }, { threadId: "t" });
     expect(requestOf(stopped)).toMatchObject({ node: "node", failure: { category: "bug", retryable: false } });
     expect((requestOf(stopped) as { summary: string }).summary).toContain("refused by the graph's state");
-    expect((await resumeThread(graph, "t", { action: "provide", result: { log: ["by hand"] } })).values["log"]).toEqual(["first", "by hand", "last"]);
+    expect((await resumeThread(graph, "t", { action: "provide", result: { log: ["by hand"] } })).values.log).toEqual([
+      "first",
+      "by hand",
+      "last",
+    ]);
   });
 });
 
 describe("categories that need a person at once", () => {
-  it.each([[401, "auth"], [403, "permission"]])("status %d asks without a second attempt and without a fallback", async (status, category) => {
+  it.each([
+    [401, "auth"],
+    [403, "permission"],
+  ])("status %d asks without a second attempt and without a fallback", async (status, category) => {
     const failing = failures({ node: 9 }, () => httpError(status));
-    const graph = graphOf(async () => { failing.pass("node"); return {}; }, { retry: quick, fallback: [{ name: "f", run: () => ({ log: ["f"] }) }] });
+    const graph = graphOf(
+      async () => {
+        failing.pass("node");
+        return {};
+      },
+      { retry: quick, fallback: [{ name: "f", run: () => ({ log: ["f"] }) }] },
+    );
     const stopped = await runThread(graph, { value: 1 }, { threadId: "t" });
-    expect(requestOf(stopped)).toMatchObject({ failure: { category, status }, suggestion: { action: "escalate" }, fallbacksTried: [] });
-    expect(failing.calls["node"]).toBe(1);
+    expect(requestOf(stopped)).toMatchObject({
+      failure: { category, status },
+      suggestion: { action: "escalate" },
+      fallbacksTried: [],
+    });
+    expect(failing.calls.node).toBe(1);
   });
 });
 
@@ -228,15 +326,18 @@ describe("categories that fail at once", () => {
     const mine = httpError(422, "no such quarter");
     let mended = false;
     let calls = 0;
-    const graph = graphOf(async () => {
-      calls += 1;
-      if (!mended) throw mine;
-      return { log: ["node"] };
-    }, { retry: quick });
+    const graph = graphOf(
+      async () => {
+        calls += 1;
+        if (!mended) throw mine;
+        return { log: ["node"] };
+      },
+      { retry: quick },
+    );
     const failed = await runThread(graph, { value: 1 }, { threadId: "t" });
     expect(failed.status).toBe("failed");
     expect(failed.error).toBe(mine);
-    expect(await inspectThread(graph, "t")).toMatchObject({ status: "failed", canResume: true, next: ["node"] });
+    expect(await inspectThread(graph, "t")).toMatchObject({ status: "failed", canResume: true });
     mended = true;
     const done = await resumeThread(graph, "t");
     expect(done).toMatchObject({ status: "succeeded", values: { log: ["first", "node", "last"] } });
@@ -245,8 +346,12 @@ describe("categories that fail at once", () => {
 
   it("reject graph.invoke with what the node threw", async () => {
     const mine = httpError(422, "no such quarter");
-    const graph = graphOf(async () => { throw mine; });
-    await expect(graph.invoke({ value: 1 }, { configurable: { thread_id: "x" } })).rejects.toSatisfy((error: Error) => error === mine || error.cause === mine);
+    const graph = graphOf(async () => {
+      throw mine;
+    });
+    await expect(graph.invoke({ value: 1 }, { configurable: { thread_id: "x" } })).rejects.toSatisfy(
+      (error: Error) => error === mine || error.cause === mine,
+    );
   });
 });
 
@@ -255,7 +360,9 @@ describe("an open answer", () => {
     const noted: Degradation[] = [];
     const graph = graphOf(broken, { ...once, fallback: [{ name: "f", run: () => ({ log: ["f"] }) }] });
     const done = await runThread(graph, { value: 1 }, { threadId: "t" });
-    noted.push(...(done.values["degradations"] as Degradation[]));
-    expect(noted).toMatchObject([{ v: 1, node: "node", answeredBy: "f", category: "server_error", reason: "answered 503" }]);
+    noted.push(...(done.values.degradations as Degradation[]));
+    expect(noted).toMatchObject([
+      { v: 1, node: "node", answeredBy: "f", category: "server_error", reason: "answered 503" },
+    ]);
   });
 });

@@ -3,12 +3,15 @@ import { Annotation, Command, END, interrupt, MemorySaver, Send, START, StateGra
 import { describe, expect, it } from "vitest";
 import { installRecovery } from "../../../src/langgraph/install-recovery.js";
 import { resilient } from "../../../src/langgraph/resilient.js";
-import { inspectThread } from "../../../src/langgraph/threads/inspect-thread.js";
+import { inspectThread, type PendingInterrupt } from "../../../src/langgraph/threads/inspect-thread.js";
 import { resumeThread } from "../../../src/langgraph/threads/resume-thread.js";
 import { runThread } from "../../../src/langgraph/threads/run-thread.js";
 import { badInput, failures, httpError, type Log, LogState, once, unavailable } from "../../support/graphs.js";
 
 const never = Number.POSITIVE_INFINITY;
+
+/** The `value` a failed worker was given, as its question shows it. */
+const valueGiven = ({ request }: PendingInterrupt) => (request?.input as { value: number } | undefined)?.value ?? -1;
 
 /** a, b and c side by side, then join. */
 function fanOut(run: (name: string, state: Log) => unknown = () => undefined) {
@@ -45,7 +48,7 @@ describe("two of three parallel branches that fail before a join", () => {
 
     const done = await resumeThread(graph, "t", { action: "provide", result: { log: ["c by hand"] } });
     expect(done.status).toBe("succeeded");
-    expect([...(done.values["log"] as string[])].sort()).toEqual(["a", "b", "c by hand", "join"]);
+    expect([...(done.values.log as string[])].sort()).toEqual(["a", "b", "c by hand", "join"]);
     expect(failing.calls).toEqual({ a: 1, b: 2, c: 1, join: 1 });
   });
 
@@ -62,7 +65,11 @@ describe("two of three parallel branches that fail before a join", () => {
       if (name === "b" || name === "c") throw unavailable();
     });
     const { waitingFor } = await runThread(graph, { value: 1 }, { threadId: "t" });
-    await expect(graph.invoke(new Command({ resume: { [waitingFor[0]?.id ?? ""]: { action: "dance" } } }), { configurable: { thread_id: (await inspectThread(graph, "t")).threadId } })).rejects.toThrow();
+    await expect(
+      graph.invoke(new Command({ resume: { [waitingFor[0]?.id ?? ""]: { action: "dance" } } }), {
+        configurable: { thread_id: (await inspectThread(graph, "t")).threadId },
+      }),
+    ).rejects.toThrow();
     expect((await inspectThread(graph, "t")).waitingFor).toHaveLength(2);
   });
 
@@ -93,12 +100,14 @@ describe("two branches that fail with one and the same error object", () => {
     }, once);
     const builder = new StateGraph(LogState)
       .addNode("worker", worker, { input: Annotation.Root({ value: Annotation<number> }) })
-      .addConditionalEdges(START, () => [new Send("worker", { value: 1 }), new Send("worker", { value: 2 })], ["worker"])
+      .addConditionalEdges(START, () => [new Send("worker", { value: 1 }), new Send("worker", { value: 2 })], [
+        "worker",
+      ])
       .addEdge("worker", END);
     const graph = installRecovery(builder).compile({ checkpointer: new MemorySaver() });
 
     const stopped = await runThread(graph, { value: 0 }, { threadId: "t" });
-    expect(stopped.waitingFor.map((one) => (one.request?.input as { value: number }).value).sort()).toEqual([1, 2]);
+    expect(stopped.waitingFor.map((one) => valueGiven(one)).sort()).toEqual([1, 2]);
     broken = false;
     for (const { id } of stopped.waitingFor) await resumeThread(graph, "t", { action: "retry" }, { answerTo: id });
     expect(seen.sort()).toEqual([1, 2]);
@@ -109,7 +118,13 @@ describe("a node behind conditional edges", () => {
   it("goes on by its own edge after a retry", async () => {
     const failing = failures({ route: 1 });
     const builder = new StateGraph(LogState)
-      .addNode("route", resilient(async (_: Log) => { failing.pass("route"); return { log: ["route"] }; }, once))
+      .addNode(
+        "route",
+        resilient(async (_: Log) => {
+          failing.pass("route");
+          return { log: ["route"] };
+        }, once),
+      )
       .addNode("left", async () => ({ log: ["left"] }))
       .addNode("right", async () => ({ log: ["right"] }))
       .addEdge(START, "route")
@@ -119,7 +134,7 @@ describe("a node behind conditional edges", () => {
     const graph = installRecovery(builder).compile({ checkpointer: new MemorySaver() });
     expect((await runThread(graph, { value: 9 }, { threadId: "t" })).status).toBe("waiting_human");
     const done = await resumeThread(graph, "t", { action: "retry" });
-    expect(done.values["log"]).toEqual(["route", "right"]);
+    expect(done.values.log).toEqual(["route", "right"]);
   });
 });
 
@@ -130,7 +145,15 @@ describe("a Send worker", () => {
       return { log: [`worker ${value}`] };
     };
     const builder = new StateGraph(LogState)
-      .addNode("worker", resilient(worker, { ...once, fallback: [{ name: "simple", run: ({ value }) => ({ log: [`simple ${value}`] }) }], humanAfter: "retry" }), { input: Annotation.Root({ value: Annotation<number> }) })
+      .addNode(
+        "worker",
+        resilient(worker, {
+          ...once,
+          fallback: [{ name: "simple", run: ({ value }) => ({ log: [`simple ${value}`] }) }],
+          humanAfter: "retry",
+        }),
+        { input: Annotation.Root({ value: Annotation<number> }) },
+      )
       .addNode("sum", async () => ({ log: ["sum"] }))
       .addConditionalEdges(START, () => [1, 2, 3].map((value) => new Send("worker", { value })), ["worker"])
       .addEdge("worker", "sum")
@@ -147,7 +170,11 @@ describe("a Send worker", () => {
     const stopped = await runThread(graph, { value: 0 }, { threadId: "t" });
     expect(stopped.waitingFor[0]?.request?.input).toEqual({ value: 2 });
     const done = await resumeThread(graph, "t", { action: "retry" });
-    expect([...(done.values["log"] as string[])].filter((one) => one.startsWith("worker")).sort()).toEqual(["worker 1", "worker 2", "worker 3"]);
+    expect([...(done.values.log as string[])].filter((one) => one.startsWith("worker")).sort()).toEqual([
+      "worker 1",
+      "worker 2",
+      "worker 3",
+    ]);
     expect(calls.sort()).toEqual([1, 2, 2, 3]);
   });
 
@@ -156,25 +183,44 @@ describe("a Send worker", () => {
       if (value < 3) throw unavailable();
     });
     const { waitingFor } = await runThread(graph, { value: 0 }, { threadId: "t" });
-    const idOf = (value: number) => waitingFor.find((one) => (one.request?.input as { value: number }).value === value)?.id ?? "";
+    const idOf = (value: number) => waitingFor.find((one) => valueGiven(one) === value)?.id ?? "";
     await resumeThread(graph, "t", { action: "adjust", state: { value: 30 } }, { answerTo: idOf(1) });
     const done = await resumeThread(graph, "t", { action: "fallback", step: "simple" }, { answerTo: idOf(2) });
     expect(done.status).toBe("succeeded");
-    expect([...(done.values["log"] as string[])].filter((one) => one !== "sum").sort()).toEqual(["simple 2", "worker 3", "worker 30"]);
+    expect([...(done.values.log as string[])].filter((one) => one !== "sum").sort()).toEqual([
+      "simple 2",
+      "worker 3",
+      "worker 30",
+    ]);
   });
 });
 
 describe("a node inside a subgraph with its own recovery", () => {
   const parentOf = (pass: (name: string) => void) => {
     const inner = new StateGraph(LogState)
-      .addNode("prepare", async () => { pass("prepare"); return { log: ["prepare"] }; })
-      .addNode("work", resilient(async (_: Log) => { pass("work"); return { log: ["work"] }; }, once))
+      .addNode("prepare", async () => {
+        pass("prepare");
+        return { log: ["prepare"] };
+      })
+      .addNode(
+        "work",
+        resilient(async (_: Log) => {
+          pass("work");
+          return { log: ["work"] };
+        }, once),
+      )
       .addEdge(START, "prepare")
       .addEdge("prepare", "work")
       .addEdge("work", END);
     installRecovery(inner);
     const parent = new StateGraph(LogState)
-      .addNode("before", resilient(async (_: Log) => { pass("before"); return { log: ["before"] }; }, once))
+      .addNode(
+        "before",
+        resilient(async (_: Log) => {
+          pass("before");
+          return { log: ["before"] };
+        }, once),
+      )
       .addNode("sub", inner.compile())
       .addNode("after", async () => ({ log: ["after"] }))
       .addEdge(START, "before")
@@ -193,13 +239,16 @@ describe("a node inside a subgraph with its own recovery", () => {
     const done = await resumeThread(graph, "t", { action: "retry" });
     expect(done.status).toBe("succeeded");
     expect(failing.calls).toEqual({ before: 1, prepare: 1, work: 2 });
-    expect(done.values["log"]).toContain("after");
+    expect(done.values.log).toContain("after");
   });
 
   it("that fails at once fails the run, and a resume tries it anew without what had succeeded", async () => {
     const failing = failures({ work: 1 }, badInput);
     const graph = parentOf((name) => failing.pass(name));
-    expect(await runThread(graph, { value: 1 }, { threadId: "t" })).toMatchObject({ status: "failed", error: { message: "no such quarter" } });
+    expect(await runThread(graph, { value: 1 }, { threadId: "t" })).toMatchObject({
+      status: "failed",
+      error: { message: "no such quarter" },
+    });
     expect((await resumeThread(graph, "t")).status).toBe("succeeded");
     expect(failing.calls).toEqual({ before: 1, prepare: 1, work: 2 });
   });
@@ -211,7 +260,7 @@ describe("a branch that fails at once", () => {
     const aborted: string[] = [];
     const graph = fanOut(async (name) => {
       failing.pass(name);
-      if (name === "c" && failing.calls["c"] === 1) await new Promise<void>(() => undefined);
+      if (name === "c" && failing.calls.c === 1) await new Promise<void>(() => undefined);
       if (name === "c") aborted.push("c again");
     });
     const failed = await runThread(graph, { value: 1 }, { threadId: "t" });
@@ -229,7 +278,7 @@ describe("a branch that fails at once", () => {
     let result = await resumeThread(graph, "t");
     if (result.status === "waiting_human") result = await resumeThread(graph, "t", { action: "retry" });
     expect(result.status).toBe("succeeded");
-    expect([...(result.values["log"] as string[])].sort()).toEqual(["a", "b", "c", "join"]);
+    expect([...(result.values.log as string[])].sort()).toEqual(["a", "b", "c", "join"]);
   });
 
   it("does not swallow the failure of a sibling that comes at any moment around it", async () => {
@@ -248,8 +297,9 @@ describe("a branch that fails at once", () => {
       expect(failed.status).toBe("failed");
       mended = true;
       let result = await resumeThread(graph, `t${turns}`);
-      for (let round = 0; round < 3 && result.status === "waiting_human"; round += 1) result = await resumeThread(graph, `t${turns}`, { action: "retry" });
-      const log = [...((result.values["log"] as string[]) ?? [])].sort();
+      for (let round = 0; round < 3 && result.status === "waiting_human"; round += 1)
+        result = await resumeThread(graph, `t${turns}`, { action: "retry" });
+      const log = [...((result.values.log as string[]) ?? [])].sort();
       if (result.status !== "succeeded" || log.join() !== "a,b,c,join") lost.push(turns);
     }
     expect(lost, "microtasks between the two failures at which a branch was lost").toEqual([]);
@@ -259,18 +309,28 @@ describe("a branch that fails at once", () => {
 describe("commands of a decorated node", () => {
   it("that goes somewhere by Command goes there", async () => {
     const builder = new StateGraph(LogState)
-      .addNode("decide", resilient(async (_: Log) => new Command({ update: { log: ["decide"] }, goto: "there" })), { ends: ["there", "elsewhere"] })
+      .addNode(
+        "decide",
+        resilient(async (_: Log) => new Command({ update: { log: ["decide"] }, goto: "there" })),
+        { ends: ["there", "elsewhere"] },
+      )
       .addNode("there", async () => ({ log: ["there"] }))
       .addNode("elsewhere", async () => ({ log: ["elsewhere"] }))
       .addEdge(START, "decide");
     const graph = installRecovery(builder).compile({ checkpointer: new MemorySaver() });
-    expect((await runThread(graph, { value: 1 }, { threadId: "t" })).values["log"]).toEqual(["decide", "there"]);
+    expect((await runThread(graph, { value: 1 }, { threadId: "t" })).values.log).toEqual(["decide", "there"]);
   });
 
   it("that commands the parent graph is not taken for a failure", async () => {
     let calls = 0;
     const inner = new StateGraph(LogState)
-      .addNode("leave", resilient(async (_: Log) => { calls += 1; return new Command({ graph: Command.PARENT, update: { log: ["left"] }, goto: "after" }); }))
+      .addNode(
+        "leave",
+        resilient(async (_: Log) => {
+          calls += 1;
+          return new Command({ graph: Command.PARENT, update: { log: ["left"] }, goto: "after" });
+        }),
+      )
       .addEdge(START, "leave");
     installRecovery(inner);
     const parent = new StateGraph(LogState)
@@ -278,7 +338,7 @@ describe("commands of a decorated node", () => {
       .addNode("after", async () => ({ log: ["after"] }))
       .addEdge(START, "sub");
     const graph = parent.compile({ checkpointer: new MemorySaver() });
-    expect((await runThread(graph, { value: 1 }, { threadId: "t" })).values["log"]).toEqual(["left", "after"]);
+    expect((await runThread(graph, { value: 1 }, { threadId: "t" })).values.log).toEqual(["left", "after"]);
     expect(calls).toBe(1);
   });
 });
@@ -287,35 +347,57 @@ describe("the human node itself", () => {
   it("that fails makes the run fail, without a loop", async () => {
     let asked = 0;
     const builder = new StateGraph(LogState)
-      .addNode("a", resilient(async (_: Log) => { throw unavailable(); }, once))
+      .addNode(
+        "a",
+        resilient(async (_: Log) => {
+          throw unavailable();
+        }, once),
+      )
       .addEdge(START, "a");
-    installRecovery(builder, { node: () => { asked += 1; throw new Error("the human node is broken"); } });
+    installRecovery(builder, {
+      node: () => {
+        asked += 1;
+        throw new Error("the human node is broken");
+      },
+    });
     const graph = builder.compile({ checkpointer: new MemorySaver() });
-    expect(await runThread(graph, { value: 1 }, { threadId: "t" })).toMatchObject({ status: "failed", error: { message: "the human node is broken" } });
+    expect(await runThread(graph, { value: 1 }, { threadId: "t" })).toMatchObject({
+      status: "failed",
+      error: { message: "the human node is broken" },
+    });
     expect(asked).toBe(1);
   });
 
   it("may be one of the user's own that asks in its own way", async () => {
     const failing = failures({ a: 1 });
     const builder = new StateGraph(LogState)
-      .addNode("a", resilient(async (_: Log) => { failing.pass("a"); return { log: ["a"] }; }, once))
+      .addNode(
+        "a",
+        resilient(async (_: Log) => {
+          failing.pass("a");
+          return { log: ["a"] };
+        }, once),
+      )
       .addEdge(START, "a");
     const { humanIntervention } = await import("../../../src/langgraph/human-intervention.js");
     const builtIn = humanIntervention();
     installRecovery(builder, { humanNode: "ask", node: (task, config) => builtIn(task, config) });
     const graph = builder.compile({ checkpointer: new MemorySaver() });
     expect((await runThread(graph, { value: 1 }, { threadId: "t" })).waitingFor[0]?.node).toBe("ask");
-    expect((await resumeThread(graph, "t", { action: "retry" })).values["log"]).toEqual(["a"]);
+    expect((await resumeThread(graph, "t", { action: "retry" })).values.log).toEqual(["a"]);
   });
 
   it("is not in the way of interrupts of the graph's own", async () => {
     const builder = new StateGraph(LogState)
-      .addNode("ask", resilient(async (_: Log) => ({ log: [String(interrupt("how many?"))] })))
+      .addNode(
+        "ask",
+        resilient(async (_: Log) => ({ log: [String(interrupt("how many?"))] })),
+      )
       .addEdge(START, "ask");
     const graph = installRecovery(builder).compile({ checkpointer: new MemorySaver() });
     const asked = await runThread(graph, { value: never }, { threadId: "t" });
     expect(asked.waitingFor).toMatchObject([{ node: "ask", value: "how many?" }]);
     expect(asked.waitingFor[0]?.request).toBeUndefined();
-    expect((await resumeThread(graph, "t", "seven")).values["log"]).toEqual(["seven"]);
+    expect((await resumeThread(graph, "t", "seven")).values.log).toEqual(["seven"]);
   });
 });

@@ -2,8 +2,9 @@
 import { interrupt, MemorySaver, START, StateGraph } from "@langchain/langgraph";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import { attempt } from "../../../src/langgraph/attempt-scope.js";
 import { installRecovery } from "../../../src/langgraph/install-recovery.js";
-import { type Node, resilient } from "../../../src/langgraph/resilient.js";
+import { type Node, resilient, withRetry } from "../../../src/langgraph/resilient.js";
 import type { ResilientOptions } from "../../../src/langgraph/resilient-options.js";
 import { inspectThread } from "../../../src/langgraph/threads/inspect-thread.js";
 import { resumeThread } from "../../../src/langgraph/threads/resume-thread.js";
@@ -46,7 +47,7 @@ describe("an interrupt in a node that is retried", () => {
       return { log: [String(interrupt("proceed?"))] };
     });
     expect((await runThread(graph, { value: 1 }, { threadId: "t" })).waitingFor).toHaveLength(1);
-    expect((await resumeThread(graph, "t", "yes")).values["log"]).toEqual(["yes"]);
+    expect((await resumeThread(graph, "t", "yes")).values.log).toEqual(["yes"]);
   });
 
   it("followed by another one: both are asked once, in order, whatever fails between", async () => {
@@ -61,7 +62,9 @@ describe("an interrupt in a node that is retried", () => {
       flaky("after second");
       return { log: [String(first), String(second)] };
     });
-    expect((await runThread(graph, { value: 1 }, { threadId: "t" })).waitingFor.map((one) => one.value)).toEqual(["first?"]);
+    expect((await runThread(graph, { value: 1 }, { threadId: "t" })).waitingFor.map((one) => one.value)).toEqual([
+      "first?",
+    ]);
     expect((await resumeThread(graph, "t", "one")).waitingFor.map((one) => one.value)).toEqual(["second?"]);
     const done = await resumeThread(graph, "t", "two");
     expect(done).toMatchObject({ status: "succeeded", values: { log: ["one", "two"] } });
@@ -83,10 +86,17 @@ describe("an interrupt in a fallback", () => {
         interrupt("node asks");
         throw unavailable();
       },
-      { retry: { ...quick, maxAttempts: 2 }, fallback: [{ name: "ask", run: () => ({ log: [String(interrupt("fallback asks"))] }) }] },
+      {
+        retry: { ...quick, maxAttempts: 2 },
+        fallback: [{ name: "ask", run: () => ({ log: [String(interrupt("fallback asks"))] }) }],
+      },
     );
-    expect((await runThread(graph, { value: 1 }, { threadId: "t" })).waitingFor.map((one) => one.value)).toEqual(["node asks"]);
-    expect((await resumeThread(graph, "t", "for the node")).waitingFor.map((one) => one.value)).toEqual(["fallback asks"]);
+    expect((await runThread(graph, { value: 1 }, { threadId: "t" })).waitingFor.map((one) => one.value)).toEqual([
+      "node asks",
+    ]);
+    expect((await resumeThread(graph, "t", "for the node")).waitingFor.map((one) => one.value)).toEqual([
+      "fallback asks",
+    ]);
     const done = await resumeThread(graph, "t", "for the fallback");
     expect(done).toMatchObject({ status: "succeeded", values: { log: ["for the fallback"] } });
   });
@@ -99,10 +109,87 @@ describe("an interrupt in a fallback", () => {
       { ...once, fallback: [{ name: "ask", run: () => ({ log: [String(interrupt("fallback asks"))] }) }] },
     );
     await runThread(graph, { value: 1 }, { threadId: "t" });
-    expect((await resumeThread(graph, "t", "yes")).values["log"]).toEqual(["yes"]);
+    expect((await resumeThread(graph, "t", "yes")).values.log).toEqual(["yes"]);
   });
 });
 
+describe("questions in nested decorators", () => {
+  it("are counted through all of them: the fallback's question is its own", async () => {
+    const inner = withRetry(
+      async (_: Log): Promise<Update> => {
+        interrupt("node asks");
+        throw unavailable();
+      },
+      { ...quick, maxAttempts: 2 },
+    );
+    const graph = graphOf(inner, {
+      retry: quick,
+      fallback: [{ name: "ask", run: () => ({ log: [String(interrupt("fallback asks"))] }) }],
+    });
+    await runThread(graph, { value: 1 }, { threadId: "t" });
+    const asked = await resumeThread(graph, "t", "for the node");
+    expect(asked.waitingFor.map((one) => one.value)).toEqual(["fallback asks"]);
+    expect((await resumeThread(graph, "t", "for the fallback")).values.log).toEqual(["for the fallback"]);
+  });
+});
+
+describe("a branch that failed beside a branch that asks a question of its own", () => {
+  it("is tried again once that is answered, and still reaches the person", async () => {
+    let calls = 0;
+    const builder = new StateGraph(LogState)
+      .addNode(
+        "asks",
+        resilient(async (_: Log) => ({ log: [String(interrupt("proceed?"))] })),
+      )
+      .addNode(
+        "fails",
+        resilient(async (_: Log): Promise<Update> => {
+          calls += 1;
+          throw unavailable();
+        }, once),
+      )
+      .addEdge(START, "asks")
+      .addEdge(START, "fails");
+    const graph = installRecovery(builder).compile({ checkpointer: new MemorySaver() });
+    const asked = await runThread(graph, { value: 1 }, { threadId: "t" });
+    expect(asked.waitingFor.map((one) => one.value)).toEqual(["proceed?"]);
+    const stopped = await resumeThread(graph, "t", "yes");
+    expect(stopped.waitingFor.map((one) => one.request?.node)).toEqual(["fails"]);
+    // The record of the first failure did not outlive the pause, so the step is tried anew before a person is asked.
+    expect(calls).toBe(2);
+    expect(await resumeThread(graph, "t", { action: "provide", result: { log: ["by hand"] } })).toMatchObject({
+      status: "succeeded",
+      values: { log: ["yes", "by hand"] },
+    });
+  });
+});
+
+describe("an attempt that was given up on", () => {
+  it("does not use up an answer when it asks too late", async () => {
+    let open = (): void => undefined;
+    const answers: unknown[] = [];
+    const graph = graphOf(
+      async (_, config) => {
+        if (attempt(config).number === 1) {
+          // Ignores its signal, and goes on to ask when its time is long up.
+          await new Promise<void>((resolve) => {
+            open = resolve;
+          });
+          interrupt("proceed?");
+          return { log: ["too late"] };
+        }
+        open();
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        answers.push(interrupt("proceed?"));
+        return { log: ["in time"] };
+      },
+      { retry: { ...quick, maxAttempts: 2 }, timeout: { baseMs: 100 } },
+    );
+    expect((await runThread(graph, { value: 1 }, { threadId: "t" })).waitingFor).toHaveLength(1);
+    expect(await resumeThread(graph, "t", "yes")).toMatchObject({ status: "succeeded", values: { log: ["in time"] } });
+    expect(answers).toEqual(["yes"]);
+  });
+});
 
 describe("a wrong answer to a question with a schema", () => {
   it("leaves the question open for a right one", async () => {
@@ -114,7 +201,7 @@ describe("a wrong answer to a question with a schema", () => {
     const asked = await runThread(graph, { value: 1 }, { threadId: "t" });
     expect(asked.waitingFor).toHaveLength(1);
     const refused = await resumeThread(graph, "t", "seven");
-    expect(refused.status).not.toBe("succeeded");
+    expect(refused).toMatchObject({ status: "waiting_human", error: { code: "ANSWER_REFUSED" } });
     const still = await inspectThread(graph, "t");
     expect(still.waitingFor.map((one) => one.value)).toEqual(["how many?"]);
     const done = await resumeThread(graph, "t", 7);

@@ -80,22 +80,94 @@ interface SdkClient {
 }
 
 const rows: readonly (readonly [what: string, reply: Reply, category: Category])[] = [
-  ["400 with a bad parameter", { status: 400, body: openAiError("Invalid value for temperature", "invalid_request_error", "invalid_value") }, "invalid_input"],
-  ["400 context_length_exceeded", { status: 400, body: openAiError("This model's maximum context length is 128000 tokens.", "invalid_request_error", "context_length_exceeded") }, "context_length"],
-  ["400 content_filter", { status: 400, body: openAiError("The response was filtered.", "invalid_request_error", "content_filter") }, "content_policy"],
-  ["401 invalid_api_key", { status: 401, body: openAiError("Incorrect API key provided: test.", "invalid_request_error", "invalid_api_key") }, "auth"],
-  ["403 unsupported region", { status: 403, body: openAiError("Country not supported", "request_forbidden", "unsupported_country_region_territory") }, "permission"],
-  ["404 model_not_found", { status: 404, body: openAiError("The model `gpt-9` does not exist or you do not have access to it.", "invalid_request_error", "model_not_found") }, "model_unavailable"],
+  [
+    "400 with a bad parameter",
+    { status: 400, body: openAiError("Invalid value for temperature", "invalid_request_error", "invalid_value") },
+    "invalid_input",
+  ],
+  [
+    "400 context_length_exceeded",
+    {
+      status: 400,
+      body: openAiError(
+        "This model's maximum context length is 128000 tokens.",
+        "invalid_request_error",
+        "context_length_exceeded",
+      ),
+    },
+    "context_length",
+  ],
+  [
+    "400 content_filter",
+    { status: 400, body: openAiError("The response was filtered.", "invalid_request_error", "content_filter") },
+    "content_policy",
+  ],
+  [
+    "401 invalid_api_key",
+    { status: 401, body: openAiError("Incorrect API key provided: test.", "invalid_request_error", "invalid_api_key") },
+    "auth",
+  ],
+  [
+    "403 unsupported region",
+    {
+      status: 403,
+      body: openAiError("Country not supported", "request_forbidden", "unsupported_country_region_territory"),
+    },
+    "permission",
+  ],
+  [
+    "404 model_not_found",
+    {
+      status: 404,
+      body: openAiError(
+        "The model `gpt-9` does not exist or you do not have access to it.",
+        "invalid_request_error",
+        "model_not_found",
+      ),
+    },
+    "model_unavailable",
+  ],
   ["408", { status: 408, body: openAiError("Request timed out upstream", "timeout", null) }, "timeout"],
   ["409", { status: 409, body: openAiError("Conflict", "conflict", null) }, "conflict"],
   ["422", { status: 422, body: openAiError("Unprocessable", "invalid_request_error", null) }, "invalid_input"],
-  ["429 rate_limit_exceeded", { status: 429, body: openAiError("Rate limit reached for gpt-4.1", "requests", "rate_limit_exceeded") }, "rate_limit"],
-  ["429 insufficient_quota", { status: 429, body: openAiError("You exceeded your current quota, please check your plan and billing details.", "insufficient_quota", "insufficient_quota") }, "quota"],
+  [
+    "429 rate_limit_exceeded",
+    { status: 429, body: openAiError("Rate limit reached for gpt-4.1", "requests", "rate_limit_exceeded") },
+    "rate_limit",
+  ],
+  [
+    "429 insufficient_quota",
+    {
+      status: 429,
+      body: openAiError(
+        "You exceeded your current quota, please check your plan and billing details.",
+        "insufficient_quota",
+        "insufficient_quota",
+      ),
+    },
+    "quota",
+  ],
   ["500", { status: 500, body: openAiError("The server had an error", "server_error", null) }, "server_error"],
-  ["502 with HTML", { status: 502, headers: { "content-type": "text/html" }, body: "<html>Bad gateway</html>" }, "server_error"],
-  ["503", { status: 503, body: openAiError("The engine is currently overloaded", "server_error", null) }, "server_error"],
-  ["504", { status: 504, headers: { "content-type": "text/html" }, body: "<html>Gateway time-out</html>" }, "server_error"],
-  ["529", { status: 529, body: { type: "error", error: { type: "overloaded_error", message: "Overloaded" } } }, "server_error"],
+  [
+    "502 with HTML",
+    { status: 502, headers: { "content-type": "text/html" }, body: "<html>Bad gateway</html>" },
+    "server_error",
+  ],
+  [
+    "503",
+    { status: 503, body: openAiError("The engine is currently overloaded", "server_error", null) },
+    "server_error",
+  ],
+  [
+    "504",
+    { status: 504, headers: { "content-type": "text/html" }, body: "<html>Gateway time-out</html>" },
+    "server_error",
+  ],
+  [
+    "529",
+    { status: 529, body: { type: "error", error: { type: "overloaded_error", message: "Overloaded" } } },
+    "server_error",
+  ],
 ];
 
 describe("an answer of an OpenAI-compatible provider", () => {

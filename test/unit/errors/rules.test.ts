@@ -65,11 +65,17 @@ describe("a rule of the user's own", () => {
 
   it("sees causes too, in the typed pass before their wrappers", () => {
     define(crm("rate_limit"));
-    expect(classifyError(Object.assign(new Error("outer", { cause: crmBusy }), { status: 503 })).category).toBe("rate_limit");
+    expect(classifyError(Object.assign(new Error("outer", { cause: crmBusy }), { status: 503 })).category).toBe(
+      "rate_limit",
+    );
   });
 
   it("that throws is passed over: classification never fails", () => {
-    define(crm("rate_limit", { when: () => { throw new Error("my rule is broken"); } }));
+    define(crm("rate_limit", {
+      when: () => {
+        throw new Error("my rule is broken");
+      },
+    }));
     expect(classifyError(crmBusy).category).toBe("invalid_input");
   });
 });

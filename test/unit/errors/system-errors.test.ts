@@ -62,7 +62,16 @@ const language: readonly Row[] = [
   ["JSON.parse of half a document", () => JSON.parse('{"a": '), "malformed_output"],
   ["JSON.parse of no JSON", () => JSON.parse("Sure! Here is"), "malformed_output"],
   ["a ZodError", () => z.object({ a: z.string() }).parse({ a: 1 }), "invalid_input"],
-  ["AbortSignal.timeout", async () => new Promise((_, no) => AbortSignal.timeout(1).addEventListener("abort", function (this: AbortSignal) { no(this.reason); })), "timeout"],
+  [
+    "AbortSignal.timeout",
+    async () =>
+      new Promise((_, no) =>
+        AbortSignal.timeout(1).addEventListener("abort", function (this: AbortSignal) {
+          no(this.reason);
+        }),
+      ),
+    "timeout",
+  ],
   ["AbortController.abort", () => AbortSignal.abort().throwIfAborted(), "cancelled"],
   ["an import of a package that is not installed", () => import(`no-such-package-${"x"}`), "environment"],
 ];
@@ -115,7 +124,11 @@ const langgraph: readonly Row[] = [
   ["GraphRecursionError of a looping graph", () => endless().invoke({ n: 0 }, { recursionLimit: 5 }), "stuck"],
   ["NodeTimeoutError of a slow node", () => slowNode().invoke({ n: 0 }), "timeout"],
   ["GraphDrained by name", fail(Object.assign(new Error("drained"), { name: "GraphDrained" })), "cancelled"],
-  ["ToolInvocationError by name", fail(Object.assign(new Error("tool failed"), { name: "ToolInvocationError" })), "tool_execution"],
+  [
+    "ToolInvocationError by name",
+    fail(Object.assign(new Error("tool failed"), { name: "ToolInvocationError" })),
+    "tool_execution",
+  ],
 ];
 
 const own: readonly Row[] = [
@@ -127,7 +140,9 @@ const own: readonly Row[] = [
   ["CancelledError", fail(new CancelledError("stop")), "cancelled"],
   ["RunAbortedError", fail(new RunAbortedError("n", "ann", "")), "cancelled"],
   ["OwnedElsewhereError", fail(new OwnedElsewhereError("folder in use")), "environment"],
-  ...CATEGORIES.map((category): Row => [`InjectedFaultError ${category}`, fail(new InjectedFaultError("n", category)), category]),
+  ...CATEGORIES.map(
+    (category): Row => [`InjectedFaultError ${category}`, fail(new InjectedFaultError("n", category)), category],
+  ),
 ];
 
 const things: readonly Row[] = [
@@ -143,14 +158,50 @@ const things: readonly Row[] = [
 ];
 
 const chains: readonly Row[] = [
-  ["a wrapper around a network cause", fail(new Error("step failed", { cause: Object.assign(new Error("read"), { code: "ECONNRESET" }) })), "network"],
-  ["a TypeError around a network cause", fail(new TypeError("fetch failed", { cause: Object.assign(new Error("dns"), { code: "ENOTFOUND" }) })), "network"],
-  ["our MalformedOutputError around a ZodError", fail(new MalformedOutputError("no table", { cause: z.string().safeParse(1).error })), "malformed_output"],
-  ["our InvalidInputError around a missing file", fail(new InvalidInputError("no such CSV", { cause: Object.assign(new Error("x"), { code: "ENOENT" }) })), "invalid_input"],
-  ["a typed cause below words that say otherwise", fail(new Error("rate limit?", { cause: Object.assign(new Error("x"), { status: 503 }) })), "server_error"],
-  ["an AggregateError of connection attempts", fail(new AggregateError([Object.assign(new Error("::1"), { code: "ECONNREFUSED" }), Object.assign(new Error("127.0.0.1"), { code: "ECONNREFUSED" })], "all failed")), "network"],
+  [
+    "a wrapper around a network cause",
+    fail(new Error("step failed", { cause: Object.assign(new Error("read"), { code: "ECONNRESET" }) })),
+    "network",
+  ],
+  [
+    "a TypeError around a network cause",
+    fail(new TypeError("fetch failed", { cause: Object.assign(new Error("dns"), { code: "ENOTFOUND" }) })),
+    "network",
+  ],
+  [
+    "our MalformedOutputError around a ZodError",
+    fail(new MalformedOutputError("no table", { cause: z.string().safeParse(1).error })),
+    "malformed_output",
+  ],
+  [
+    "our InvalidInputError around a missing file",
+    fail(new InvalidInputError("no such CSV", { cause: Object.assign(new Error("x"), { code: "ENOENT" }) })),
+    "invalid_input",
+  ],
+  [
+    "a typed cause below words that say otherwise",
+    fail(new Error("rate limit?", { cause: Object.assign(new Error("x"), { status: 503 }) })),
+    "server_error",
+  ],
+  [
+    "an AggregateError of connection attempts",
+    fail(
+      new AggregateError(
+        [
+          Object.assign(new Error("::1"), { code: "ECONNREFUSED" }),
+          Object.assign(new Error("127.0.0.1"), { code: "ECONNREFUSED" }),
+        ],
+        "all failed",
+      ),
+    ),
+    "network",
+  ],
   ["a thrown plain object with a status", fail({ status: 503, message: "busy" }), "server_error"],
-  ["an axios-like error", fail(Object.assign(new Error("Request failed"), { response: { status: 429, headers: { "Retry-After": "3" } } })), "rate_limit"],
+  [
+    "an axios-like error",
+    fail(Object.assign(new Error("Request failed"), { response: { status: 429, headers: { "Retry-After": "3" } } })),
+    "rate_limit",
+  ],
 ];
 
 const readBack: readonly Row[] = [
@@ -158,7 +209,11 @@ const readBack: readonly Row[] = [
   ["ZodError", fail({ name: "ZodError", message: "[]" }), "invalid_input"],
   ["TypeError", fail({ name: "TypeError", message: "x is not a function" }), "bug"],
   ["GraphRecursionError", fail({ name: "GraphRecursionError", message: "Recursion limit" }), "stuck"],
-  ["Error with the status in its words", fail({ name: "Error", message: "503 The engine is overloaded" }), "server_error"],
+  [
+    "Error with the status in its words",
+    fail({ name: "Error", message: "503 The engine is overloaded" }),
+    "server_error",
+  ],
   ["AbortError", fail({ name: "AbortError", message: "aborted" }), "cancelled"],
 ];
 
@@ -179,7 +234,8 @@ describe.each([
 });
 
 it("every category is reached by some error", async () => {
-  for (const [, failing] of [...language, ...system, ...database, ...langgraph, ...own.slice(0, 8)]) await categoryOf(failing);
+  for (const [, failing] of [...language, ...system, ...database, ...langgraph, ...own.slice(0, 8)])
+    await categoryOf(failing);
   await categoryOf(fail({ status: 429, message: "slow down" }));
   await categoryOf(fail({ code: "insufficient_quota" }));
   await categoryOf(fail({ code: "model_not_found" }));
@@ -210,21 +266,28 @@ describe("the report", () => {
   it("of what is wrapped as NonErrorThrown sees the thrown value", () => {
     expect(classifyError(new NonErrorThrown({ status: 503 })).category).toBe("server_error");
     const round: Record<string, unknown> = {};
-    round["self"] = round;
+    round.self = round;
     expect(new NonErrorThrown(round).message).toContain("object");
   });
 
   it("reads SMTP and SQL codes together with who said them", () => {
-    expect(classifyError({ code: "40001", severity: "ERROR", message: "could not serialize" })).toMatchObject({ code: "40001", provider: "postgres" });
+    expect(classifyError({ code: "40001", severity: "ERROR", message: "could not serialize" })).toMatchObject({
+      code: "40001",
+      provider: "postgres",
+    });
     expect(classifyError({ code: "EENVELOPE", responseCode: 550, message: "no" })).toMatchObject({ provider: "smtp" });
   });
 
   it("does not take a five-letter errno for a SQLSTATE", () => {
-    expect(classifyError(Object.assign(new Error("argument list too long"), { code: "E2BIG", errno: -7 })).provider).toBeUndefined();
+    expect(
+      classifyError(Object.assign(new Error("argument list too long"), { code: "E2BIG", errno: -7 })).provider,
+    ).toBeUndefined();
   });
 
   it("gives a failed attempt's words where the outermost are vague", async () => {
-    expect(classifyError(new Error("Connection error.", { cause: new Error("getaddrinfo ENOTFOUND x") })).message).toBe("Connection error.: getaddrinfo ENOTFOUND x");
+    expect(classifyError(new Error("Connection error.", { cause: new Error("getaddrinfo ENOTFOUND x") })).message).toBe(
+      "Connection error.: getaddrinfo ENOTFOUND x",
+    );
     await expect(access("/no/such")).rejects.toThrow();
   });
 });

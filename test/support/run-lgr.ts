@@ -1,0 +1,70 @@
+/** `lgr` as a user runs it: a process of its own, in the project's folder. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+/** A project of three quick steps, for what does not need the real one. */
+export const TINY = fileURLToPath(new URL("projects/tiny/langgraph.json", import.meta.url));
+const lgr = fileURLToPath(new URL("../../bin/lgr.js", import.meta.url));
+
+export interface LgrResult {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The lines of `--json`, parsed. */
+  objects(): Record<string, unknown>[];
+}
+
+/** The environment of this machine with nothing that would make the project behave otherwise. */
+export function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
+  const { OPENAI_API_KEY, OPENAI_BASE_URL, SMTP_URL, MAIL_TO, DATABASE_URL, OFFLINE_PROVIDER, ...rest } = process.env;
+  return { ...rest, NO_COLOR: "1", ...extra };
+}
+
+export function startLgr(parameters: readonly string[], extra: Readonly<Record<string, string>> = {}): ChildProcess {
+  return spawn(process.execPath, [lgr, ...parameters], {
+    cwd: root,
+    env: cleanEnvironment(extra),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
+export async function runLgr(
+  parameters: readonly string[],
+  extra: Readonly<Record<string, string>> = {},
+): Promise<LgrResult> {
+  const child = startLgr(parameters, extra);
+  if (child.stdout === null || child.stderr === null) throw new Error("lgr was started without pipes");
+  const [stdout, stderr, [code, signal]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, "exit"),
+  ]);
+  const objects = () =>
+    stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+  return { code, signal, stdout, stderr, objects };
+}
+
+/** Reads a child's output until `pattern` is there; what came so far is in the error if the child ends first. */
+export async function untilPrinted(child: ChildProcess, pattern: RegExp): Promise<string> {
+  let seen = "";
+  return await new Promise((resolve, reject) => {
+    const onData = (chunk: Buffer) => {
+      seen += chunk.toString();
+      if (!pattern.test(seen)) return;
+      child.stdout?.off("data", onData);
+      resolve(seen);
+    };
+    child.stdout?.on("data", onData);
+    child.stderr?.on("data", (chunk: Buffer) => {
+      seen += chunk.toString();
+    });
+    child.once("exit", (code) => reject(new Error(`ended with ${code} before it printed ${pattern}:\n${seen}`)));
+  });
+}

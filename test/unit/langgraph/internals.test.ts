@@ -1,0 +1,287 @@
+/** What src/langgraph/internals.ts takes for granted of LangGraph, one test an assumption. */
+import {
+  Annotation,
+  Command,
+  GraphDrained,
+  interrupt,
+  isGraphDrained,
+  type LangGraphRunnableConfig,
+  MemorySaver,
+  Send,
+  START,
+  StateGraph,
+} from "@langchain/langgraph";
+import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import {
+  announceParentCommand,
+  answeredTasks,
+  answerRefused,
+  attachErrorHandler,
+  builderOf,
+  checkpointerOf,
+  countedApart,
+  failedTaskNamespace,
+  finishedTasks,
+  functionOfNode,
+  hasRecovery,
+  interruptCounter,
+  isCompiledGraph,
+  isInsideTask,
+  namespaceOf,
+  runInConfig,
+  setInterruptCounter,
+  stopped,
+  wasThrownHere,
+} from "../../../src/langgraph/internals.js";
+import { LogState } from "../../support/graphs.js";
+
+type AnyNode = (state: unknown, config: LangGraphRunnableConfig) => unknown;
+const withNode = (node: AnyNode) => new StateGraph(LogState).addNode("a", node as never).addEdge(START, "a");
+const thread = { configurable: { thread_id: "t" } };
+
+async function configInside(): Promise<LangGraphRunnableConfig> {
+  let seen: LangGraphRunnableConfig = {};
+  await withNode((_, config) => {
+    seen = config;
+    return {};
+  })
+    .compile({ checkpointer: new MemorySaver() })
+    .invoke({ value: 1 }, thread);
+  return seen;
+}
+
+describe("LangGraph", () => {
+  it("keeps a builder's nodes and channels in `nodes` and `channels`", () => {
+    const builder = builderOf(withNode(() => ({})));
+    expect(Object.keys(builder?.nodes ?? {})).toEqual(["a"]);
+    expect(Object.keys(builder?.channels ?? {})).toEqual(expect.arrayContaining(["log", "value"]));
+    expect(builderOf({})).toBeUndefined();
+  });
+
+  it("keeps a node's function as `func` of its runnable", () => {
+    const node: AnyNode = () => ({});
+    const builder = builderOf(withNode(node));
+    expect(functionOfNode(builder?.nodes.a ?? { runnable: undefined })).toBe(node);
+  });
+
+  it("marks a compiled graph", () => {
+    expect(isCompiledGraph(withNode(() => ({})).compile())).toBe(true);
+    expect(isCompiledGraph(withNode(() => ({})))).toBe(false);
+    expect(isCompiledGraph(null)).toBe(false);
+  });
+
+  it("hands a node's failure to the node named as its `errorHandlerNode`, which is gone from the builder after compile", async () => {
+    const mine = new Error("mine");
+    const seen: unknown[] = [];
+    const graph = withNode(() => {
+      throw mine;
+    });
+    const builder = builderOf(graph);
+    if (builder === undefined) throw new Error("no builder");
+    expect(hasRecovery(builder)).toBe(false);
+    attachErrorHandler(builder, ["a"], [], (input, { node, error }, config) => {
+      seen.push(input, node, error, failedTaskNamespace(config));
+      return { value: 2 };
+    });
+    expect(hasRecovery(builder)).toBe(true);
+    let namespace = "";
+    (builder.nodes.a?.runnable as { func: AnyNode }).func = (_, config) => {
+      namespace = namespaceOf(config);
+      throw mine;
+    };
+    expect(await graph.compile({ checkpointer: new MemorySaver() }).invoke({ value: 1 }, thread)).toMatchObject({
+      value: 2,
+    });
+    expect(Object.keys(builder.nodes)).toEqual(["a"]);
+    expect(seen).toEqual([expect.objectContaining({ value: 1 }), "a", mine, namespace]);
+    expect(namespace).toMatch(/^a:/);
+  });
+
+  it("marks the errors it caught from a task, and rebuilds those of an earlier process without the mark", async () => {
+    const saver = new MemorySaver();
+    const seen: { here: boolean; message: string }[] = [];
+    let handlerBreaks = true;
+    const compiled = () => {
+      const graph = withNode(() => {
+        throw new RangeError("mine");
+      });
+      const builder = builderOf(graph);
+      if (builder === undefined) throw new Error("no builder");
+      attachErrorHandler(builder, ["a"], [], (_, { error }) => {
+        seen.push({ here: wasThrownHere(error), message: error.message });
+        if (handlerBreaks) throw new Error("handler broke");
+        return {};
+      });
+      return graph.compile({ checkpointer: saver });
+    };
+    await expect(compiled().invoke({ value: 1 }, thread)).rejects.toThrow("handler broke");
+    handlerBreaks = false;
+    await compiled().invoke(null, thread);
+    expect(seen).toEqual([
+      { here: true, message: "mine" },
+      { here: false, message: "mine" },
+    ]);
+  });
+
+  it("holds an error for handled when the handler throws that very object: the run goes on as if nothing had happened", async () => {
+    const graph = withNode(() => {
+      throw new Error("mine");
+    });
+    const builder = builderOf(graph);
+    if (builder === undefined) throw new Error("no builder");
+    attachErrorHandler(builder, ["a"], [], (_, { error }) => {
+      throw error;
+    });
+    await expect(
+      graph.compile({ checkpointer: new MemorySaver() }).invoke({ value: 1 }, thread),
+    ).resolves.toBeDefined();
+  });
+
+  it("carries the compiled checkpointer in a task's configurable", async () => {
+    const saver = new MemorySaver();
+    let seen: unknown;
+    await withNode((_, config) => {
+      seen = checkpointerOf(config);
+      return {};
+    })
+      .compile({ checkpointer: saver })
+      .invoke({ value: 1 }, thread);
+    expect(seen).toBe(saver);
+    expect(checkpointerOf({})).toBeUndefined();
+  });
+
+  it("gives each task a scratchpad that counts its interrupts from −1", async () => {
+    const config = await configInside();
+    expect(isInsideTask(config)).toBe(true);
+    expect(interruptCounter(config)).toBe(-1);
+    expect(isInsideTask({})).toBe(false);
+    expect(interruptCounter({})).toBe(-1);
+  });
+
+  it("takes the scratchpad's counter for the number of the next question", async () => {
+    const graph = withNode((_, config) => {
+      const first = interrupt("first?");
+      setInterruptCounter(config, -1);
+      return { log: [String(first), String(interrupt("first, again?"))] };
+    }).compile({ checkpointer: new MemorySaver() });
+    await graph.invoke({ value: 1 }, thread);
+    expect(await graph.invoke(new Command({ resume: "yes" }), thread)).toMatchObject({ log: ["yes", "yes"] });
+  });
+
+  it("writes nothing but counters to a scratchpad, so that an attempt's questions can be counted apart", async () => {
+    const graph = withNode(async (_, config) => {
+      const first = interrupt("first?");
+      const own: LangGraphRunnableConfig = { ...config, configurable: countedApart(config, -1) };
+      const again = await runInConfig(own, async () => interrupt("first, again?"));
+      return { log: [String(first), String(again), `${interruptCounter(config)} ${interruptCounter(own)}`] };
+    }).compile({ checkpointer: new MemorySaver() });
+    await graph.invoke({ value: 1 }, thread);
+    expect(await graph.invoke(new Command({ resume: "yes" }), thread)).toMatchObject({ log: ["yes", "yes", "0 0"] });
+    expect(countedApart({ configurable: { a: 1 } }, -1)).toEqual({ a: 1 });
+  });
+
+  it("marks the error of an answer that does not fit its question", async () => {
+    let seen: unknown;
+    const graph = withNode(() => {
+      try {
+        return { value: interrupt("how many?", { responseSchema: z.number() }) };
+      } catch (error) {
+        seen = error;
+        throw error;
+      }
+    }).compile({ checkpointer: new MemorySaver() });
+    await graph.invoke({ value: 1 }, thread);
+    await graph.invoke(new Command({ resume: "seven" }), thread).catch(() => undefined);
+    expect(answerRefused(seen)).toMatchObject({ code: "ANSWER_REFUSED", cause: seen, is_bubble_up: true });
+    expect(answerRefused(new Error("other"))).toBeUndefined();
+  });
+
+  it("lets `interrupt()` see a config entered through its async-local storage", async () => {
+    const graph = withNode((_, config) => {
+      const own = { ...config, configurable: { ...config.configurable, mark: 7 } };
+      return runInConfig(own, async () => {
+        const { getConfig } = await import("@langchain/langgraph");
+        return { value: (getConfig().configurable as { mark: number }).mark };
+      });
+    });
+    expect(await graph.compile().invoke({ value: 1 })).toMatchObject({ value: 7 });
+  });
+
+  it("keeps neither an error nor writes of a task that stops by draining", async () => {
+    const saver = new MemorySaver();
+    let stop = true;
+    const graph = withNode(() => {
+      if (stop) throw stopped(new Error("deploy"));
+      return { value: 2 };
+    }).compile({ checkpointer: saver });
+    await expect(graph.invoke({ value: 1 }, thread)).rejects.toSatisfy(isGraphDrained);
+    expect((await saver.getTuple(thread))?.pendingWrites).toEqual([]);
+    stop = false;
+    expect(await graph.invoke(null, thread)).toMatchObject({ value: 2 });
+    expect(stopped("x")).toBeInstanceOf(GraphDrained);
+  });
+
+  it("stores the output of a finished task beside the question of an open one, and an answer with the task that failed of it", async () => {
+    const saver = new MemorySaver();
+    const graph = new StateGraph(LogState)
+      .addNode("a", async () => ({ log: ["a"] }))
+      .addNode("b", async () => {
+        interrupt("?");
+        throw new Error("after the answer");
+      })
+      .addEdge(START, "a")
+      .addEdge(START, "b")
+      .compile({ checkpointer: saver });
+    await graph.invoke({ value: 1 }, thread);
+    const before = (await saver.getTuple(thread))?.pendingWrites ?? [];
+    const tasks = (await graph.getState(thread)).tasks;
+    const idOf = (name: string) => tasks.find((task) => task.name === name)?.id ?? "";
+    expect([...finishedTasks(before)]).toEqual([idOf("a")]);
+    expect(answeredTasks(before).size).toBe(0);
+    await expect(
+      graph.invoke(
+        new Command({ resume: { [tasks.find((task) => task.name === "b")?.interrupts[0]?.id ?? ""]: "x" } }),
+        thread,
+      ),
+    ).rejects.toThrow("after the answer");
+    const after = (await saver.getTuple(thread))?.pendingWrites ?? [];
+    expect(answeredTasks(after).has(idOf("b"))).toBe(true);
+  });
+
+  it("loses a command to the parent of a node with an error handler, unless the task has written something", async () => {
+    const run = async (announce: boolean) => {
+      const inner = withNode((_, config) => {
+        if (announce) announceParentCommand(config);
+        return new Command({ graph: Command.PARENT, update: { log: ["left"] } });
+      });
+      const builder = builderOf(inner);
+      if (builder === undefined) throw new Error("no builder");
+      attachErrorHandler(builder, ["a"], [], () => ({}));
+      return await new StateGraph(LogState)
+        .addNode("sub", inner.compile())
+        .addEdge(START, "sub")
+        .compile({ checkpointer: new MemorySaver() })
+        .invoke({ value: 1 }, thread);
+    };
+    expect((await run(true)).log).toEqual(["left"]);
+    expect((await run(false)).log, "LangGraph has mended this: announceParentCommand can go").toEqual([]);
+    expect(() => announceParentCommand({})).not.toThrow();
+  });
+
+  it("gives a node that is sent something exactly that, and keeps a join complete", async () => {
+    const seen: unknown[] = [];
+    const graph = new StateGraph(Annotation.Root({ value: Annotation<number> }))
+      .addNode("route", async () => new Command({ goto: [new Send("worker", { anything: [1] })] }), {
+        ends: ["worker"],
+      })
+      .addNode("worker", async (input: unknown) => {
+        seen.push(input);
+        return {};
+      })
+      .addEdge(START, "route")
+      .compile();
+    await graph.invoke({ value: 1 });
+    expect(seen).toEqual([{ anything: [1] }]);
+  });
+});
