@@ -36,6 +36,7 @@ export {
   InjectedFaultError,
   InvalidInputError,
   MalformedOutputError,
+  NodeFailedError,
   NonErrorThrown,
   OwnedElsewhereError,
   ResilienceError,

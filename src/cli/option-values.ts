@@ -1,7 +1,7 @@
-import { CATEGORIES, isCategory } from "../errors/categories.js";
+import { CATEGORIES, type Category, isCategory } from "../errors/categories.js";
 import { ConfigError } from "../errors/own-errors.js";
 
-export function parseFaults(given: readonly string[]): Readonly<Record<string, string>> {
+export function parseFaults(given: readonly string[]): Readonly<Record<string, Category>> {
   return Object.fromEntries(
     given.map((entry) => {
       const [node = "", category = "server_error"] = entry.split("=");

@@ -54,7 +54,9 @@ export function printResult(output: Output, result: RunResult): void {
       return;
     case "failed":
       output.line(`The run failed: ${error?.message ?? "for an unknown reason"}`);
-      output.line(`Once the cause is mended:  ${commandName()} resume ${thread}`);
+      output.line(
+        `Once the cause is mended:  ${commandName()} resume ${thread}   (with the same input; other input needs a new thread)`,
+      );
       output.line(`Where it stands:           ${commandName()} history ${thread}`);
       return;
     case "aborted":

@@ -17,6 +17,7 @@ export function requestLines(question: PendingInterrupt, thread: string, oneOfSe
     "What was tried:",
     ...triedLines(request),
     "",
+    ...decisionLines(request),
     "What the step was given:",
     ...inputLines(request.input).map((line) => `  ${line}`),
     "",
@@ -43,6 +44,15 @@ function triedLines(request: InterventionRequest): string[] {
   });
 }
 
+function decisionLines({ decisions }: InterventionRequest): string[] {
+  if (decisions.length === 0) return [];
+  const lines = decisions.map(
+    ({ at, by, action, to, reason }) =>
+      `  ${at}  ${by}: ${action}${to === undefined ? "" : ` to ${to}`}${reason === undefined ? "" : ` (${reason})`}`,
+  );
+  return ["What people decided:", ...lines, ""];
+}
+
 function commandLines(request: InterventionRequest, which: string, thread: string): string[] {
   const rows = request.actions.map(
     (offer) =>
@@ -55,7 +65,7 @@ function commandLines(request: InterventionRequest, which: string, thread: strin
 function example(action: Action, request: InterventionRequest): string {
   switch (action) {
     case "adjust":
-      return `--action adjust --state '{"key":"value"}' --parameters '{"maxAttempts":6}'`;
+      return `--action adjust --state '{"key":"value"}' --parameters '${JSON.stringify(request.suggestion.parameters ?? { maxAttempts: 6 })}'`;
     case "fallback":
       return `--action fallback --step ${request.fallbacks[0] ?? "<step>"}`;
     case "provide":

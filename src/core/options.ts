@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 import { ConfigError } from "../errors/own-errors.js";
 
 /**
@@ -19,6 +19,17 @@ export function parseOptions<S extends z.ZodType>(owner: string, schema: S, give
     return path === "" ? issue.message : `option "${path}" is ${printed(value)}: ${issue.message}`;
   });
   throw new ConfigError(`${owner}: ${faults.join("; ")}`, { details: { issues: parsed.error.issues } });
+}
+
+/** `false`, or options by `schema`: what is wrong with the options is said of the option itself, not of the choice. */
+export function offOr<S extends z.ZodType>(schema: S) {
+  return z.unknown().transform((given, context): z.output<S> | false => {
+    if (given === false) return false;
+    const parsed = schema.safeParse(given);
+    if (parsed.success) return parsed.data;
+    for (const issue of parsed.error.issues) context.addIssue({ ...issue } as Parameters<typeof context.addIssue>[0]);
+    return z.NEVER;
+  });
 }
 
 function printed(value: unknown): string {

@@ -29,10 +29,19 @@ export interface FailureRecord {
   readonly attempts: readonly AttemptRecord[];
   /** Names of the declared fallback steps, in order. */
   readonly fallbacks: readonly string[];
-  /** How often a person has sent the step back already. */
-  readonly humanRounds: number;
-  /** How often the request was handed on to someone else. */
-  readonly escalations: number;
+  /** What people have decided about it so far, oldest first. */
+  readonly decisions: readonly DecisionRecord[];
+}
+
+/** A decision as it is kept: who, what, when and why. */
+export interface DecisionRecord {
+  readonly action: string;
+  readonly by: string;
+  /** ISO 8601. */
+  readonly at: string;
+  readonly reason?: string;
+  /** Whom an escalation hands the question to. */
+  readonly to?: string;
 }
 
 /** Who answered in place of the node, and why. Kept in the state channel `degradations`. */

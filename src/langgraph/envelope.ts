@@ -2,7 +2,7 @@
  * How a step is entered again after a person decided: `Send(node, reentry)` carries the node's exact input beside the
  * directive, so that it works for inputs of any type and the node itself never sees the directive.
  */
-import type { AttemptRecord, Directive } from "../core/records.js";
+import type { AttemptRecord, DecisionRecord, Directive } from "../core/records.js";
 
 const KEY = "__lgr_reentry";
 
@@ -11,8 +11,7 @@ export interface Reentry {
   readonly input: unknown;
   readonly directive: Directive;
   readonly attempts: readonly AttemptRecord[];
-  readonly humanRounds: number;
-  readonly escalations: number;
+  readonly decisions: readonly DecisionRecord[];
 }
 
 export function wrapReentry(reentry: Reentry): { readonly [KEY]: Reentry } {

@@ -1,7 +1,8 @@
 import { Command, interrupt, type LangGraphRunnableConfig, Send } from "@langchain/langgraph";
 import { z } from "zod";
+import { systemClock } from "../core/clock.js";
 import { parseOptions } from "../core/options.js";
-import type { Directive, FailureRecord, RetryParameters } from "../core/records.js";
+import type { DecisionRecord, Directive, FailureRecord, RetryParameters } from "../core/records.js";
 import { isControlFlow } from "../errors/control-flow.js";
 import { RunAbortedError } from "../errors/own-errors.js";
 import { ACTIONS, type Decision, decisionSchema } from "../recovery/decision.js";
@@ -51,7 +52,7 @@ export function humanIntervention(
       action: decision.action,
       by: decision.by ?? "unnamed",
     });
-    return act(failure, decision, context.node);
+    return act({ ...failure, decisions: [...failure.decisions, recordOf(decision)] }, decision, context.node);
   };
 }
 
@@ -75,14 +76,7 @@ function act(failure: FailureRecord, decision: Decision, humanNode: string): Com
       goto: [
         new Send(
           failure.node,
-          wrapReentry({
-            v: 1,
-            input,
-            directive,
-            attempts: failure.attempts,
-            humanRounds: failure.humanRounds + 1,
-            escalations: failure.escalations,
-          }),
+          wrapReentry({ v: 1, input, directive, attempts: failure.attempts, decisions: failure.decisions }),
         ),
       ],
     });
@@ -103,14 +97,22 @@ function act(failure: FailureRecord, decision: Decision, humanNode: string): Com
     case "provide":
       return reenter({ kind: "provide", result: decision.result });
     case "escalate":
-      return new Command({
-        goto: [
-          new Send(humanNode, { failure: { ...failure, escalations: failure.escalations + 1 } } satisfies HumanTask),
-        ],
-      });
+      return new Command({ goto: [new Send(humanNode, { failure } satisfies HumanTask)] });
     case "abort":
       throw new RunAbortedError(failure.node, decision.by ?? "an unnamed person", decision.reason ?? "");
   }
+}
+
+function recordOf(decision: Decision): DecisionRecord {
+  const { action, by, reason } = decision;
+  const to = decision.action === "escalate" ? decision.to : undefined;
+  return {
+    action,
+    by: by ?? "unnamed",
+    at: new Date(systemClock.now()).toISOString(),
+    ...(reason === undefined ? {} : { reason }),
+    ...(to === undefined ? {} : { to }),
+  };
 }
 
 function merged(input: unknown, state: Record<string, unknown>): unknown {

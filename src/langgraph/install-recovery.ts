@@ -8,6 +8,7 @@ import { type HumanInterventionOptions, type HumanTask, humanIntervention } from
 import {
   attachErrorHandler,
   type BuilderLike,
+  beforeCompile,
   builderOf,
   failedTaskNamespace,
   functionOfNode,
@@ -32,7 +33,8 @@ export interface RecoveryOptions extends HumanInterventionOptions {
  * A node with an error handler of its own keeps it.
  *
  * @returns the builder
- * @throws ConfigError for something that is not a StateGraph, one without decorated nodes, or one that has a recovery
+ * @throws ConfigError for something that is not a StateGraph, one without decorated nodes, one that has a recovery, or
+ * a decorated node that LangGraph is to retry as well; from `compile` for a decorated node that was added later
  */
 export function installRecovery<B extends object>(builder: B, options: RecoveryOptions = {}): B {
   const { humanNode = "humanIntervention", node, ...asked } = options;
@@ -45,15 +47,31 @@ export function installRecovery<B extends object>(builder: B, options: RecoveryO
     throw new ConfigError(
       `installRecovery(): the graph already has a node "${humanNode}"; install once, or choose another name with { humanNode }`,
     );
-  const wrapped = Object.keys(inner.nodes).filter(
-    (name) => resilientMark(functionOfNode(inner.nodes[name] ?? { runnable: undefined })) !== undefined,
-  );
+  const wrapped = decoratedNodes(inner);
   if (wrapped.length === 0)
     throw new ConfigError("installRecovery(): no node is wrapped in resilient(); add the nodes first");
+  const retriedTwice = wrapped.find((name) => inner.nodes[name]?.retryPolicy !== undefined);
+  if (retriedTwice !== undefined)
+    throw new ConfigError(
+      `installRecovery(): node "${retriedTwice}" has a retryPolicy beside resilient(), and the attempts of both would multiply; drop the retryPolicy and give resilient(node, { retry })`,
+    );
   addHumanNode(builder, inner, humanNode, node ?? humanIntervention(asked), wrapped);
   const handled = wrapped.filter((name) => inner.nodes[name]?.errorHandlerNode === undefined);
   attachErrorHandler(inner, handled, [humanNode], (input, error, config) => onFailure(humanNode, input, error, config));
+  beforeCompile(inner, () => {
+    const late = decoratedNodes(inner).find((name) => !wrapped.includes(name));
+    if (late === undefined) return;
+    throw new ConfigError(
+      `installRecovery(): node "${late}" was added after it, so no person would be asked about its failures; call installRecovery after the last addNode`,
+    );
+  });
   return builder;
+}
+
+function decoratedNodes(inner: BuilderLike): string[] {
+  return Object.entries(inner.nodes).flatMap(([name, spec]) =>
+    resilientMark(functionOfNode(spec)) === undefined ? [] : [name],
+  );
 }
 
 function onFailure(
@@ -83,8 +101,7 @@ function unrecorded(node: string, given: unknown, error: Error): FailureRecord {
     report: { ...report, category: "bug", retryable: false, message },
     attempts: reentry?.attempts ?? [],
     fallbacks: [],
-    humanRounds: reentry?.humanRounds ?? 0,
-    escalations: reentry?.escalations ?? 0,
+    decisions: reentry?.decisions ?? [],
   };
 }
 

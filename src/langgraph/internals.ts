@@ -17,6 +17,7 @@ interface NodeSpecLike {
   runnable: unknown;
   ends?: string[];
   errorHandlerNode?: string;
+  retryPolicy?: unknown;
   isErrorHandler?: boolean;
 }
 
@@ -68,13 +69,23 @@ export function attachErrorHandler(
     spec.errorHandlerNode = HANDLER_NODE;
     spec.ends = [...new Set([...(spec.ends ?? []), ...ends])];
   }
+  beforeCompile(builder, () => {
+    builder.nodes[HANDLER_NODE] = { runnable: RunnableLambda.from(func as never), isErrorHandler: true };
+    return () => {
+      delete builder.nodes[HANDLER_NODE];
+    };
+  });
+}
+
+/** @param prepare called before each `compile`; what it returns is called after it */
+export function beforeCompile(builder: BuilderLike, prepare: () => (() => void) | undefined): void {
   const compile = builder.compile;
   builder.compile = function compileWithRecovery(...parameters) {
-    builder.nodes[HANDLER_NODE] = { runnable: RunnableLambda.from(func as never), isErrorHandler: true };
+    const undo = prepare();
     try {
       return compile.apply(builder, [...parameters]);
     } finally {
-      delete builder.nodes[HANDLER_NODE];
+      undo?.();
     }
   };
 }

@@ -1,6 +1,7 @@
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
 import { z } from "zod";
 import { type Clock, systemClock } from "../core/clock.js";
+import { offOr } from "../core/options.js";
 import { NODE_STEP } from "../core/records.js";
 import { CATEGORIES, type Category } from "../errors/categories.js";
 import type { ErrorReport } from "../errors/report.js";
@@ -43,21 +44,20 @@ const func = z.custom<(...parameters: never[]) => unknown>(
   (value) => typeof value === "function",
   "must be a function",
 );
-const off = z.literal(false);
 
 const fallbackSchema = z.strictObject({
   name: z.string().min(1),
   run: func,
   when: z.array(z.enum(CATEGORIES)).optional(),
-  retry: z.union([off, retrySchema]).default(false),
-  timeout: z.union([off, timeoutSchema]).optional(),
+  retry: offOr(retrySchema).default(false),
+  timeout: offOr(timeoutSchema).optional(),
 });
 
 export const resilientSchema = z
   .strictObject({
     name: z.string().min(1).optional(),
-    retry: z.union([off, retrySchema]).prefault({}),
-    timeout: z.union([off, timeoutSchema]).prefault({}),
+    retry: offOr(retrySchema).prefault({}),
+    timeout: offOr(timeoutSchema).prefault({}),
     fallback: z.array(fallbackSchema).default([]),
     validate: func.optional(),
     humanAfter: z.enum(["retry", "fallback"]).default("fallback"),

@@ -147,8 +147,7 @@ function failureRecord(
     report: classifyError(error),
     attempts: [...(reentry?.attempts ?? []), ...attempts],
     fallbacks: policy.fallback.map((step) => step.name),
-    humanRounds: reentry?.humanRounds ?? 0,
-    escalations: reentry?.escalations ?? 0,
+    decisions: reentry?.decisions ?? [],
   };
 }
 

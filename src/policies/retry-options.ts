@@ -42,10 +42,14 @@ export type RetryPolicy = z.output<typeof retrySchema>;
 /** One attempt and no more. */
 export const NO_RETRY: RetryPolicy = retrySchema.parse({ maxAttempts: 1 });
 
+/** What a category grows by that the matrix does not retry, once an option says that it is to be retried. */
+const UNFORESEEN = { backoff: "exponential", initialDelayMs: 1000 } as const;
+
 /** The row of the matrix that applies under this policy. */
 export function categoryPolicy(policy: RetryPolicy, category: Category): CategoryPolicy {
-  const row = CATEGORY_POLICIES[category];
   const override = policy.categories[category];
+  const standard = CATEGORY_POLICIES[category];
+  const row = standard.retries === 0 && override?.retries !== undefined ? { ...standard, ...UNFORESEEN } : standard;
   return {
     next: row.next,
     retries: override?.retries ?? row.retries,

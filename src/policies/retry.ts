@@ -60,7 +60,8 @@ export async function retry<T>(
       if (signal?.aborted) throw thrown;
       const error = asError(thrown);
       const report = classify(error);
-      const delayMs = takeExhausted(error)
+      const givenUpWithin = takeExhausted(error);
+      const delayMs = givenUpWithin
         ? undefined
         : nextDelayMs(policy, failures, report, error, clock.now() - startedAt, environment.random);
       const record: AttemptRecord = {
@@ -74,7 +75,8 @@ export async function retry<T>(
       failures.push(record);
       environment.onFailure?.(record, error);
       if (delayMs === undefined) {
-        if (environment.outermost !== true) markExhausted(error);
+        // A policy of one attempt has not tried in vain; whoever is further out may still try again.
+        if (environment.outermost !== true && (givenUpWithin || policy.maxAttempts > 1)) markExhausted(error);
         throw error;
       }
       await policy.onRetry?.(report, number, delayMs);
@@ -97,7 +99,8 @@ function nextDelayMs(
   if (wanted === false) return undefined;
   const row = categoryPolicy(policy, report.category);
   const sameKind = before.filter((record) => record.report.category === report.category).length;
-  if (wanted !== true && (!report.retryable || sameKind >= row.retries)) return undefined;
+  const retryable = report.retryable || policy.categories[report.category]?.retries !== undefined;
+  if (wanted !== true && (!retryable || sameKind >= row.retries)) return undefined;
   const waits = before.map((record) => record.delayMs ?? 0);
   const grown = backoffDelayMs(
     {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { AttemptRecord, FailureRecord } from "../core/records.js";
+import type { AttemptRecord, DecisionRecord, FailureRecord } from "../core/records.js";
 import { redact, redactText } from "../core/redact.js";
 import { DecisionRefusedError } from "../errors/own-errors.js";
 import type { ErrorReport } from "../errors/report.js";
@@ -20,8 +20,8 @@ export interface InterventionRequest {
   readonly attempts: readonly AttemptRecord[];
   readonly fallbacksTried: readonly string[];
   readonly fallbacks: readonly string[];
-  readonly humanRounds: number;
-  readonly escalations: number;
+  /** What people have decided about this step so far, oldest first. */
+  readonly decisions: readonly DecisionRecord[];
   /** The step's input, secrets hidden and long values shortened. */
   readonly input: unknown;
   /** Where the thread stood when the request was made. */
@@ -62,8 +62,7 @@ export function interventionRequest(
     attempts: failure.attempts.map((attempt) => ({ ...attempt, report: shown(attempt.report) })),
     fallbacksTried: tried,
     fallbacks: failure.fallbacks,
-    humanRounds: failure.humanRounds,
-    escalations: failure.escalations,
+    decisions: failure.decisions,
     input: redact(failure.input),
     ...(context.checkpoint === undefined ? {} : { checkpoint: context.checkpoint }),
     suggestion,
@@ -72,7 +71,7 @@ export function interventionRequest(
       description: ACTION_TEXTS[action],
       schema: z.toJSONSchema(actionSchema(action, failure.fallbacks)),
     })),
-    resumeCommand: `npx lgr resume ${thread} --action ${suggestion.action}`,
+    resumeCommand: `npx lgr resume ${thread} ${suggestedFlags(suggestion, failure)}`,
   };
 }
 
@@ -100,6 +99,11 @@ export function checkDecision(request: InterventionRequest, given: unknown): Dec
   throw new DecisionRefusedError(`Node "${request.node}": "${action}" does not fit: ${faults}`, {
     details: { issues: parsed.error.issues },
   });
+}
+
+function suggestedFlags({ action, parameters }: Suggestion, failure: FailureRecord): string {
+  if (action === "adjust") return `--action adjust --parameters '${JSON.stringify(parameters ?? {})}'`;
+  return action === "fallback" ? `--action fallback --step ${failure.fallbacks[0]}` : `--action ${action}`;
 }
 
 function summaryOf(failure: FailureRecord, tried: readonly string[]): string {

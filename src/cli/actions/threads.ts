@@ -47,10 +47,7 @@ export async function threads(flags: ThreadsFlags, global: GlobalOptions): Promi
 async function standing({ graph, project }: CommandSession, record: ThreadRecord): Promise<string> {
   const settled = record.status !== undefined && record.status !== "running";
   if (settled || record.graph === undefined || !(record.graph in project.graphs)) {
-    return (
-      record.status ??
-      (record.pending === "interrupt" ? "waiting_human" : record.pending === "error" ? "failed" : "unknown")
-    );
+    return knownStatus(record) ?? "unknown";
   }
   const { status } = await inspectThread(await graph(record.graph), record.threadId);
   return status === "interrupted" && record.status === "running" ? "running or interrupted" : status;

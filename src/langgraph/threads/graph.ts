@@ -7,14 +7,18 @@ export interface GraphLike {
   checkpointer?: unknown;
   invoke(input: never, config?: never): Promise<unknown>;
   getState(config: never, options?: never): Promise<unknown>;
+  updateState(config: never, values: never): Promise<unknown>;
 }
 
 /** The same, with the parameters that are passed. */
 export interface RunnableGraph {
   readonly name?: string;
   readonly checkpointer: BaseCheckpointSaver;
+  readonly nodes: Readonly<Record<string, unknown>>;
+  getSubgraphs?(namespace: undefined, recurse: boolean): Iterable<[string, Pick<RunnableGraph, "nodes">]>;
   invoke(input: unknown, config: LangGraphRunnableConfig & { readonly durability?: Durability }): Promise<unknown>;
   getState(config: LangGraphRunnableConfig): Promise<StateSnapshot>;
+  updateState(config: LangGraphRunnableConfig, values: null): Promise<LangGraphRunnableConfig>;
 }
 
 export type Durability = "sync" | "async" | "exit";

@@ -14,6 +14,11 @@ export interface PendingInterrupt {
   readonly value: unknown;
   /** Present when it is a request of the human rung. */
   readonly request?: InterventionRequest;
+  /**
+   * Present when the node has been given an answer before: it may have been to this very question, and the process died
+   * or the node failed after it. Only running the node again tells.
+   */
+  readonly perhapsAnswered?: true;
 }
 
 export interface ThreadInspection extends ThreadRef {
@@ -68,7 +73,7 @@ function describeSnapshot(
   // A request asks once: answered with "abort", it stays with the task that failed of it, and is open no more.
   const waitingFor = open.flatMap((task) =>
     task.interrupts
-      .map((one) => pending(task.name, one))
+      .map((one) => pending(task.name, one, answered.has(task.id)))
       .filter((one) => one.request === undefined || !answered.has(task.id)),
   );
   const taskError = snapshot.tasks.map((task) => errorText(task.error)).find((text) => text !== undefined);
@@ -82,7 +87,7 @@ function describeSnapshot(
     status,
     canResume: checkpointId !== undefined && snapshot.tasks.length > 0 && status !== "aborted",
     ...(why === undefined ? {} : { why }),
-    next: snapshot.next,
+    next: open.map((task) => task.name),
     waitingFor,
     ...(error === undefined || status === "succeeded" ? {} : { error }),
     ...(checkpointId === undefined ? {} : { checkpointId }),
@@ -92,9 +97,19 @@ function describeSnapshot(
   };
 }
 
-function pending(node: string, interrupt: { id?: string; value?: unknown }): PendingInterrupt {
+function pending(
+  node: string,
+  interrupt: { id?: string; value?: unknown },
+  perhapsAnswered: boolean,
+): PendingInterrupt {
   const { value } = interrupt;
-  return { id: interrupt.id ?? "", node, value, ...(isInterventionRequest(value) ? { request: value } : {}) };
+  return {
+    id: interrupt.id ?? "",
+    node,
+    value,
+    ...(isInterventionRequest(value) ? { request: value } : {}),
+    ...(perhapsAnswered ? { perhapsAnswered } : {}),
+  };
 }
 
 function statusOf(
@@ -107,7 +122,10 @@ function statusOf(
   if (checkpointId === undefined) return "empty";
   // Not `next`: it is empty too when a process died between the last write of a superstep and its checkpoint.
   if (snapshot.tasks.length === 0) return "succeeded";
-  if (record?.status === "aborted") return "aborted";
+  const abortedHere = snapshot.tasks.some(
+    (task) => (task.error as { name?: unknown } | undefined)?.name === "RunAbortedError",
+  );
+  if (abortedHere || record?.status === "aborted") return "aborted";
   if (waiting) return "waiting_human";
   if (failed || record?.status === "failed") return "failed";
   return record?.status === "drained" ? "drained" : "interrupted";

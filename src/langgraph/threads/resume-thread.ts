@@ -26,7 +26,19 @@ export interface ResumeOptions extends RunOptions {
 export async function resumeThread(
   graph: GraphLike,
   nameOrId: string,
-  decision?: Decision | unknown,
+  decision?: Decision,
+  options?: ResumeOptions,
+): Promise<RunResult>;
+export async function resumeThread(
+  graph: GraphLike,
+  nameOrId: string,
+  answer: unknown,
+  options?: ResumeOptions,
+): Promise<RunResult>;
+export async function resumeThread(
+  graph: GraphLike,
+  nameOrId: string,
+  decision?: unknown,
   options: ResumeOptions = {},
 ): Promise<RunResult> {
   const runnable = runnableGraph(graph, "resumeThread()");
@@ -38,48 +50,78 @@ export async function resumeResolved(
   graph: RunnableGraph,
   ref: ThreadRef,
   stored: ThreadInspection,
-  decision: Decision | unknown,
+  decision: unknown,
   options: ResumeOptions,
 ): Promise<RunResult> {
   const label = ref.name ?? ref.threadId;
-  const { from, answerTo, ...run } = options;
+  const { from, ...asked } = options;
+  const { answerTo, ...run } = asked;
   if (!stored.stored) {
     throw new ThreadError(
       "THREAD_NOT_FOUND",
-      `Nothing is stored for thread "${label}": it was never started, or its process died before the first checkpoint. Start it anew with its input`,
+      `Nothing is stored for thread "${label}": it was never started, or its process died before the first checkpoint. Start it anew with its input, e.g. lgr run <graph> --thread ${label} --input '{…}'`,
     );
   }
-  if (from !== undefined) return await resumeFrom(graph, ref, from, decision, run, label);
+  if (from !== undefined) return await resumeFrom(graph, ref, from, decision, asked, label);
+  if (stored.status === "aborted")
+    throw new ThreadError(
+      "THREAD_NOT_RESUMABLE",
+      `Thread "${label}" cannot go on: ${stored.error ?? "it was aborted; resume it from an earlier checkpoint to go on all the same"}`,
+    );
   if (decision !== undefined) {
-    const question = openQuestion(stored, answerTo, label);
+    const question = await settledQuestion(graph, ref, stored, answerTo, label, run);
     const answer = question.request === undefined ? decision : checkDecision(question.request, decision);
     return await runToEnd(graph, ref, new Command({ resume: { [question.id]: answer } }), run, true);
   }
-  if (stored.status === "aborted")
-    throw new ThreadError("THREAD_NOT_RESUMABLE", `Thread "${label}" was aborted: ${stored.error ?? ""}`);
-  if (stored.status === "succeeded" || stored.status === "waiting_human") return standing(ref, stored, stored.status);
+  const standsStill =
+    stored.status === "waiting_human" && stored.waitingFor.every((one) => one.perhapsAnswered !== true);
+  if (stored.status === "succeeded" || standsStill) return standing(ref, stored, stored.status as "waiting_human");
   return await runToEnd(graph, ref, null, run, true);
 }
 
+/** The question to answer, after the node was run again where it may have had its answer already. */
+async function settledQuestion(
+  graph: RunnableGraph,
+  ref: ThreadRef,
+  stored: ThreadInspection,
+  answerTo: string | undefined,
+  label: string,
+  run: RunOptions,
+): Promise<PendingInterrupt> {
+  const question = openQuestion(stored, answerTo, label);
+  if (question.perhapsAnswered !== true) return question;
+  const settled = await runToEnd(graph, ref, null, run, true);
+  const still = settled.waitingFor.find((one) => one.id === question.id);
+  if (still !== undefined) return still;
+  throw new DecisionRefusedError(
+    `Thread "${label}": the question of "${question.node}" had been answered before; the run went on with that answer and stands at ${settled.status}`,
+  );
+}
+
+/**
+ * Makes the old checkpoint the new head, in a branch that carries over neither answers nor errors nor questions, and
+ * goes on from there. A decision is for the question that is then asked.
+ */
 async function resumeFrom(
   graph: RunnableGraph,
   ref: ThreadRef,
   from: string,
-  decision: Decision | unknown,
-  run: RunOptions,
+  decision: unknown,
+  run: Omit<ResumeOptions, "from">,
   label: string,
 ): Promise<RunResult> {
-  const target = await graph.checkpointer.getTuple({
-    configurable: { thread_id: ref.threadId, checkpoint_ns: "", checkpoint_id: from },
-  });
-  if (target === undefined) {
+  const { answerTo, ...options } = run;
+  const target = { configurable: { thread_id: ref.threadId, checkpoint_ns: "", checkpoint_id: from } };
+  if ((await graph.checkpointer.getTuple(target)) === undefined) {
     throw new ThreadError(
       "THREAD_NOT_FOUND",
       `Thread "${label}" has no checkpoint ${from}; list them with the thread's history`,
     );
   }
-  const input = decision === undefined ? null : new Command({ resume: decision });
-  return await runToEnd(graph, ref, input, run, true, from);
+  await graph.updateState(target, null);
+  const result = await runToEnd(graph, ref, null, options, true);
+  if (decision === undefined || result.status !== "waiting_human") return result;
+  return await resumeResolved(graph, ref, await inspectResolved(graph, ref), decision, run);
 }
 
 function openQuestion(stored: ThreadInspection, answerTo: string | undefined, label: string): PendingInterrupt {

@@ -3,7 +3,8 @@ import { isGraphDrained, type RunControl } from "@langchain/langgraph";
 import type { ResilienceEvent } from "../../core/events.js";
 import { eventsOf, persistenceOf } from "../../core/persistence-of.js";
 import type { ThreadStatus } from "../../core/ports.js";
-import { asError, ResilienceError } from "../../errors/own-errors.js";
+import { type Category, isCategory } from "../../errors/categories.js";
+import { asError, ConfigError, ResilienceError } from "../../errors/own-errors.js";
 import { THREAD_NAME_KEY } from "../human-intervention.js";
 import { ANSWER_REFUSED } from "../internals.js";
 import { FAULTS_KEY } from "../run-context.js";
@@ -30,7 +31,7 @@ export interface RunOptions {
   /** Further keys for `config.configurable`. */
   readonly configurable?: Readonly<Record<string, unknown>>;
   /** Node → category: each attempt of the node, fallbacks included, fails with it. To rehearse a failure. */
-  readonly injectFaults?: Readonly<Record<string, string>>;
+  readonly injectFaults?: Readonly<Record<string, Category>>;
 }
 
 export interface RunResult extends ThreadRef {
@@ -42,7 +43,7 @@ export interface RunResult extends ThreadRef {
   /** The failure, when `status` is `failed` or `aborted`; why an answer was refused, when it is `waiting_human`. */
   readonly error?: Error;
   readonly checkpointId?: string;
-  /** Where this run began: false for a resumed thread that had finished already. */
+  /** False when there was nothing to run: the thread had finished, or waits for an answer that was not given. */
   readonly ran: boolean;
 }
 
@@ -52,8 +53,8 @@ export async function runToEnd(
   input: unknown,
   options: RunOptions,
   resumed: boolean,
-  checkpointId?: string,
 ): Promise<RunResult> {
+  checkFaults(graph, options.injectFaults);
   const persistence = persistenceOf(graph.checkpointer);
   const events = eventsOf(graph.checkpointer);
   const graphName = graphNameOf(graph, options.graphName);
@@ -71,7 +72,7 @@ export async function runToEnd(
       error: null,
     });
     events.emit("run.started", context, { resumed });
-    const failure = await invoke(graph, ref, input, options, graphName, checkpointId);
+    const failure = await invoke(graph, ref, input, options, graphName);
     const inspection = await inspectResolved(graph, ref);
     const status = outcomeOf(failure, inspection.waitingFor.length > 0);
     const message = failure === undefined || status === "drained" ? undefined : failure.message;
@@ -98,7 +99,6 @@ async function invoke(
   input: unknown,
   options: RunOptions,
   graphName: string | undefined,
-  checkpointId: string | undefined,
 ): Promise<Error | undefined> {
   const { signal, control, recursionLimit, durability = "sync", injectFaults } = options;
   try {
@@ -108,7 +108,6 @@ async function invoke(
         thread_id: ref.threadId,
         ...(ref.name === undefined ? {} : { [THREAD_NAME_KEY]: ref.name }),
         ...(graphName === undefined ? {} : { graph_id: graphName }),
-        ...(checkpointId === undefined ? {} : { checkpoint_id: checkpointId }),
         ...(injectFaults === undefined ? {} : { [FAULTS_KEY]: injectFaults }),
       },
       ...(signal === undefined ? {} : { signal }),
@@ -127,6 +126,22 @@ async function invoke(
 /** The user's own error, beneath the one that carried it out of the graph. */
 function thrownByNode(error: Error): Error {
   return (error as { code?: unknown }).code === "NODE_FAILED" && error.cause instanceof Error ? error.cause : error;
+}
+
+/** @throws ConfigError for a fault that no node would ever meet */
+function checkFaults(graph: RunnableGraph, faults: RunOptions["injectFaults"]): void {
+  const nodes = nodeNames(graph);
+  for (const [node, category] of Object.entries(faults ?? {})) {
+    if (!nodes.includes(node))
+      throw new ConfigError(`A fault is to be injected into node "${node}"; the graph has: ${nodes.join(", ")}`);
+    if (!isCategory(category))
+      throw new ConfigError(`A fault of category "${category}" is to be injected; there is no such category`);
+  }
+}
+
+function nodeNames(graph: RunnableGraph): string[] {
+  const graphs = [graph, ...[...(graph.getSubgraphs?.(undefined, true) ?? [])].map(([, subgraph]) => subgraph)];
+  return [...new Set(graphs.flatMap((one) => Object.keys(one.nodes)))].filter((name) => !name.startsWith("__"));
 }
 
 class Stopped extends ResilienceError {

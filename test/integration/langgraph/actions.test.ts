@@ -165,13 +165,13 @@ describe("escalate", () => {
     });
     await runThread(graph, { value: 1 }, { threadId: "t" });
     const asked = await resumeThread(graph, "t", { action: "escalate", to: "ops" });
-    expect(requestOf(asked)).toMatchObject({ escalations: 1, humanRounds: 0, node: "node" });
+    expect(requestOf(asked)).toMatchObject({ decisions: [{ action: "escalate" }], node: "node" });
     expect((await resumeThread(graph, "t", { action: "provide", result: {} })).status).toBe("succeeded");
   });
 });
 
 describe("abort", () => {
-  it("ends the run, a resume reports it again, and an earlier checkpoint goes on", async () => {
+  it("ends the run, a resume is refused with the reason, and any earlier checkpoint goes on", async () => {
     const failing = failures({ node: 1 });
     const graph = graphOf(async () => {
       failing.pass("node");
@@ -181,9 +181,11 @@ describe("abort", () => {
     const aborted = await resumeThread(graph, "t", { action: "abort", by: "ann", reason: "wrong order" });
     expect(aborted).toMatchObject({ status: "aborted", error: { code: "RUN_ABORTED" } });
     expect(aborted.error?.message).toContain("by ann: wrong order");
-    const again = await resumeThread(graph, "t");
-    expect(again.status).toBe("aborted");
-    expect(again.error?.message).toContain("by ann: wrong order");
+    for (const decision of [undefined, { action: "retry" }])
+      await expect(resumeThread(graph, "t", decision)).rejects.toMatchObject({
+        code: "THREAD_NOT_RESUMABLE",
+        message: expect.stringContaining("by ann: wrong order"),
+      });
     expect(failing.calls.node).toBe(1);
 
     const history = [];
@@ -192,6 +194,20 @@ describe("abort", () => {
     const done = await resumeThread(graph, "t", undefined, { from: before });
     expect(done).toMatchObject({ status: "succeeded", values: { log: ["first", "node", "last"] } });
     expect((await inspectThread(graph, "t")).status).toBe("succeeded");
+  });
+
+  it("can be taken back from the very checkpoint that asked, with another answer at once", async () => {
+    const failing = failures({ node: 1 });
+    const graph = graphOf(async () => {
+      failing.pass("node");
+      return { log: ["node"] };
+    });
+    const stopped = await runThread(graph, { value: 1 }, { threadId: "t" });
+    await resumeThread(graph, "t", { action: "abort", by: "ann" });
+    const from = stopped.checkpointId as string;
+    expect(await resumeThread(graph, "t", undefined, { from })).toMatchObject({ status: "waiting_human" });
+    const done = await resumeThread(graph, "t", { action: "retry" }, { from });
+    expect(done).toMatchObject({ status: "succeeded", values: { log: ["first", "node", "last"] } });
   });
 });
 

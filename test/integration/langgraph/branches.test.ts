@@ -78,7 +78,7 @@ describe("two of three parallel branches that fail before a join", () => {
     const graph = fanOut((name) => failing.pass(name));
     await runThread(graph, { value: 1 }, { threadId: "t" });
     const again = await resumeThread(graph, "t", { action: "retry" });
-    expect(again.waitingFor[0]?.request).toMatchObject({ node: "b", humanRounds: 1 });
+    expect(again.waitingFor[0]?.request).toMatchObject({ node: "b", decisions: [{ action: "retry" }] });
     expect(again.waitingFor[0]?.request?.attempts).toHaveLength(2);
     const done = await resumeThread(graph, "t", { action: "retry" });
     expect(done.status).toBe("succeeded");
@@ -399,5 +399,33 @@ describe("the human node itself", () => {
     expect(asked.waitingFor).toMatchObject([{ node: "ask", value: "how many?" }]);
     expect(asked.waitingFor[0]?.request).toBeUndefined();
     expect((await resumeThread(graph, "t", "seven")).values.log).toEqual(["seven"]);
+  });
+});
+
+describe("what would undo the ladder is refused at once", () => {
+  const plain = async () => ({});
+
+  it("a retryPolicy beside resilient(), whose attempts would multiply", () => {
+    const builder = new StateGraph(LogState)
+      .addNode("node", resilient(plain), { retryPolicy: { maxAttempts: 3 } })
+      .addEdge(START, "node");
+    expect(() => installRecovery(builder)).toThrow(/node "node" has a retryPolicy beside resilient\(\)/);
+  });
+
+  it("a decorated node that is added after installRecovery", () => {
+    const builder = new StateGraph(LogState).addNode("early", resilient(plain)).addEdge(START, "early");
+    installRecovery(builder);
+    builder.addNode("late", resilient(plain)).addEdge("early", "late");
+    expect(() => builder.compile()).toThrow(/node "late" was added after it/);
+  });
+
+  it("a fault for a node that is not there, or of no category", async () => {
+    const builder = new StateGraph(LogState).addNode("node", resilient(plain)).addEdge(START, "node");
+    const graph = installRecovery(builder).compile({ checkpointer: new MemorySaver() });
+    await expect(runThread(graph, {}, { threadId: "t", injectFaults: { typo: "network" } })).rejects.toThrow(
+      /node "typo"; the graph has: node, humanIntervention/,
+    );
+    const banana = { node: "banana" } as unknown as Record<string, "network">;
+    await expect(runThread(graph, {}, { threadId: "t", injectFaults: banana })).rejects.toThrow(/"banana"/);
   });
 });

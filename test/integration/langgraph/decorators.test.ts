@@ -355,3 +355,30 @@ describe("the drawing", () => {
     expect(done.values.degradations, "a channel of that name in the user's state is the user's").toEqual(["f"]);
   });
 });
+
+describe("single decorators around each other", () => {
+  it("retry what a time limit of one attempt within has cut short", async () => {
+    const counted = failures({ node: 2 });
+    const limited = withTimeout(async (_: Log): Promise<Update> => {
+      counted.pass("node");
+      return { log: ["done"] };
+    });
+    expect(await withRetry(limited, quick)({ log: [], value: 1 }, {})).toEqual({ log: ["done"] });
+    expect(counted.calls.node).toBe(3);
+  });
+});
+
+describe("a category that is not retried by default", () => {
+  it("is retried once an option says how often", async () => {
+    const counted = failures({ node: 2 }, () => httpError(402, "pay first"));
+    const node = resilient(
+      async (_: Log): Promise<Update> => {
+        counted.pass("node");
+        return {};
+      },
+      { retry: { ...quick, categories: { quota: { retries: 2 } } } },
+    );
+    await node({ log: [], value: 1 }, {});
+    expect(counted.calls.node).toBe(3);
+  });
+});

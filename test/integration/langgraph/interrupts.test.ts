@@ -9,7 +9,7 @@ import type { ResilientOptions } from "../../../src/langgraph/resilient-options.
 import { inspectThread } from "../../../src/langgraph/threads/inspect-thread.js";
 import { resumeThread } from "../../../src/langgraph/threads/resume-thread.js";
 import { runThread } from "../../../src/langgraph/threads/run-thread.js";
-import { type Log, LogState, once, quick, unavailable } from "../../support/graphs.js";
+import { failures, type Log, LogState, once, quick, unavailable } from "../../support/graphs.js";
 
 type Update = Partial<Log>;
 
@@ -207,5 +207,35 @@ describe("a wrong answer to a question with a schema", () => {
     const done = await resumeThread(graph, "t", 7);
     expect(done).toMatchObject({ status: "succeeded", values: { value: 7 } });
     expect(calls).toBe(3);
+  });
+});
+
+describe("a question of the graph's own that was answered before the node failed", () => {
+  const asking = (failing: ReturnType<typeof failures>) => {
+    const asked = async () => {
+      const name = String(interrupt("who?"));
+      failing.pass("node");
+      return { log: [name] };
+    };
+    const builder = new StateGraph(LogState).addNode("node", asked).addEdge(START, "node");
+    return builder.compile({ checkpointer: new MemorySaver() });
+  };
+
+  it("is not asked again: a resume without an answer runs the node with the one it had", async () => {
+    const graph = asking(failures({ node: 1 }));
+    await runThread(graph, { value: 1 }, { threadId: "t" });
+    expect((await resumeThread(graph, "t", "Ann")).status).toBe("failed");
+    expect(await resumeThread(graph, "t")).toMatchObject({ status: "succeeded", values: { log: ["Ann"] } });
+  });
+
+  it("refuses a second answer instead of dropping it without a word", async () => {
+    const graph = asking(failures({ node: 1 }));
+    await runThread(graph, { value: 1 }, { threadId: "t" });
+    await resumeThread(graph, "t", "Ann");
+    await expect(resumeThread(graph, "t", "Bob")).rejects.toMatchObject({
+      code: "DECISION_REFUSED",
+      message: expect.stringContaining("had been answered before"),
+    });
+    expect((await inspectThread(graph, "t")).values).toMatchObject({ log: ["Ann"] });
   });
 });

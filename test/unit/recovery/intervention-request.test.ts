@@ -35,8 +35,7 @@ const failure: FailureRecord = {
     },
   ],
   fallbacks: ["later", "never"],
-  humanRounds: 0,
-  escalations: 0,
+  decisions: [],
 };
 const request = interventionRequest(failure, ACTIONS, { threadId: "uuid", threadName: "q3", graph: "orders" });
 

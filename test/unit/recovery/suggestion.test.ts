@@ -24,8 +24,7 @@ const failure = (
   report: report(category),
   attempts: tries,
   fallbacks: ["simple"],
-  humanRounds: 0,
-  escalations: 0,
+  decisions: [],
   ...more,
 });
 const suggested = (category: Category, tries: number, allowed: readonly Action[] = ACTIONS) =>
@@ -52,7 +51,12 @@ describe("the suggested action", () => {
 
   it("counts the attempts over human rounds, mixed categories too, and not those of fallbacks", () => {
     const mixed = [...attempts("network", 3), ...attempts("timeout", 2)];
-    expect(suggestAction(failure("timeout", mixed, { humanRounds: 1 }), ACTIONS).action).toBe("fallback");
+    expect(
+      suggestAction(
+        failure("timeout", mixed, { decisions: [{ action: "retry", by: "ann", at: "2026-01-01T00:00:00.000Z" }] }),
+        ACTIONS,
+      ).action,
+    ).toBe("fallback");
     const ofFallback = [...attempts("network", 1), ...attempts("network", 9, "simple")];
     expect(suggestAction(failure("network", ofFallback), ACTIONS).action).toBe("retry");
   });
