@@ -12,8 +12,6 @@ interface Kind {
   readonly usesPostgres?: boolean;
   /** The validation suite of LangGraph expects `describe` and `it` as globals. */
   readonly globals?: boolean;
-  /** One file at a time: its tests start servers, browsers or whole installations. */
-  readonly oneFileAtATime?: boolean;
   /** Projects of one group run together, groups one after the other. */
   readonly group: number;
 }
@@ -23,8 +21,8 @@ const kinds: Record<string, Kind> = {
   property: { group: 0 },
   contract: { group: 1, usesPostgres: true, globals: true },
   integration: { group: 1, usesPostgres: true },
-  crash: { group: 2, usesPostgres: true, timeoutMs: 120_000 },
-  e2e: { group: 3, usesPostgres: true, timeoutMs: 120_000, oneFileAtATime: true },
+  crash: { group: 2, usesPostgres: true, timeoutMs: 240_000 },
+  e2e: { group: 2, usesPostgres: true, timeoutMs: 120_000 },
 };
 
 const projects = Object.entries(kinds).map(
@@ -37,7 +35,7 @@ const projects = Object.entries(kinds).map(
       globalSetup: kind.usesPostgres === true && existsSync(here(postgresServer)) ? [postgresServer] : [],
       testTimeout: kind.timeoutMs ?? 30_000,
       hookTimeout: kind.timeoutMs ?? 60_000,
-      maxWorkers: kind.oneFileAtATime === true ? 1 : 2,
+      maxWorkers: 2,
       sequence: { groupOrder: kind.group },
     },
   }),

@@ -1,37 +1,35 @@
-import { PGlite } from "@electric-sql/pglite";
+import initSqlJs, { type Database } from "sql.js";
 import { HISTORY_QUARTERS, positionOf, type Quarter, type QuarterId } from "./figures.js";
 
 const CREATE = `
   CREATE TABLE quarters (
-    "fiscalYear" integer NOT NULL,
-    "fiscalQuarter" integer NOT NULL CHECK ("fiscalQuarter" BETWEEN 1 AND 4),
-    "periodEnd" text NOT NULL,
-    line integer NOT NULL,
-    position integer GENERATED ALWAYS AS ("fiscalYear" * 4 + "fiscalQuarter" - 1) STORED PRIMARY KEY
-  );
+    position INTEGER PRIMARY KEY,
+    fiscalYear INTEGER NOT NULL,
+    fiscalQuarter INTEGER NOT NULL CHECK (fiscalQuarter BETWEEN 1 AND 4),
+    periodEnd TEXT NOT NULL,
+    line INTEGER NOT NULL
+  ) STRICT;
   CREATE TABLE sales (
-    position integer PRIMARY KEY REFERENCES quarters,
-    "productSales" double precision NOT NULL, "serviceSales" double precision NOT NULL, "netSales" double precision NOT NULL
-  );
+    position INTEGER PRIMARY KEY REFERENCES quarters,
+    productSales REAL NOT NULL, serviceSales REAL NOT NULL, netSales REAL NOT NULL
+  ) STRICT;
   CREATE TABLE costs (
-    position integer PRIMARY KEY REFERENCES quarters,
-    "productCost" double precision NOT NULL, "serviceCost" double precision NOT NULL, "costOfSales" double precision NOT NULL,
-    "grossMargin" double precision NOT NULL
-  );`;
+    position INTEGER PRIMARY KEY REFERENCES quarters,
+    productCost REAL NOT NULL, serviceCost REAL NOT NULL, costOfSales REAL NOT NULL, grossMargin REAL NOT NULL
+  ) STRICT;`;
 
-const INSERT_QUARTERS = `
-  INSERT INTO quarters ("fiscalYear", "fiscalQuarter", "periodEnd", line)
-  SELECT "fiscalYear", "fiscalQuarter", "periodEnd", line
-  FROM json_to_recordset($1) AS given ("fiscalYear" integer, "fiscalQuarter" integer, "periodEnd" text, line integer)`;
-const INSERT_SALES = "INSERT INTO sales SELECT * FROM json_populate_recordset(NULL::sales, $1)";
-const INSERT_COSTS = "INSERT INTO costs SELECT * FROM json_populate_recordset(NULL::costs, $1)";
+const INSERTS = {
+  quarters: ["position", "fiscalYear", "fiscalQuarter", "periodEnd", "line"],
+  sales: ["position", "productSales", "serviceSales", "netSales"],
+  costs: ["position", "productCost", "serviceCost", "costOfSales", "grossMargin"],
+} as const;
 
 const JOINED = `
-  SELECT "fiscalYear", "fiscalQuarter", "periodEnd", "productSales", "serviceSales", "netSales",
-         "productCost", "serviceCost", "costOfSales", "grossMargin", line
+  SELECT fiscalYear, fiscalQuarter, periodEnd, productSales, serviceSales, netSales,
+         productCost, serviceCost, costOfSales, grossMargin, line
   FROM quarters JOIN sales USING (position) JOIN costs USING (position)`;
-const ONE_QUARTER = `${JOINED} WHERE position = $1`;
-const HISTORY = `SELECT * FROM (${JOINED} WHERE position <= $1 ORDER BY position DESC LIMIT $2) AS latest ORDER BY "fiscalYear", "fiscalQuarter"`;
+const ONE_QUARTER = `${JOINED} WHERE position = ?`;
+const HISTORY = `SELECT * FROM (${JOINED} WHERE position <= ? ORDER BY position DESC LIMIT ?) ORDER BY fiscalYear, fiscalQuarter`;
 
 /** What the database holds about a quarter; what it does not hold is undefined. */
 export interface QuarterContext {
@@ -41,22 +39,43 @@ export interface QuarterContext {
   readonly history: readonly Quarter[];
 }
 
-/** Loads the quarters into SQL tables (an embedded PostgreSQL in memory) and queries one of them with its neighbours. */
+/** Loads the quarters into SQL tables (SQLite in memory, up in milliseconds) and queries one of them with its neighbours. */
 export async function queryQuarter(quarters: readonly Quarter[], wanted: QuarterId): Promise<QuarterContext> {
-  const database = new PGlite();
+  const { Database } = await initSqlJs();
+  const database = new Database();
   try {
-    await database.exec(CREATE);
-    const rows = quarters.map((quarter) => ({ ...quarter, position: positionOf(quarter) }));
-    for (const insert of [INSERT_QUARTERS, INSERT_SALES, INSERT_COSTS]) await database.query(insert, [rows]);
+    load(database, quarters);
     const position = positionOf(wanted);
-    const at = async (where: number) => (await database.query<Quarter>(ONE_QUARTER, [where])).rows[0];
+    const at = (where: number) => query(database, ONE_QUARTER, [where])[0];
     return {
-      current: await at(position),
-      yearAgo: await at(position - 4),
-      previous: await at(position - 1),
-      history: (await database.query<Quarter>(HISTORY, [position, HISTORY_QUARTERS])).rows,
+      current: at(position),
+      yearAgo: at(position - 4),
+      previous: at(position - 1),
+      history: query(database, HISTORY, [position, HISTORY_QUARTERS]),
     };
   } finally {
-    await database.close();
+    database.close();
   }
+}
+
+function load(database: Database, quarters: readonly Quarter[]): void {
+  database.exec(CREATE);
+  for (const [table, columns] of Object.entries(INSERTS)) {
+    const insert = database.prepare(
+      `INSERT INTO ${table} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`,
+    );
+    for (const quarter of quarters) {
+      const row = { ...quarter, position: positionOf(quarter) };
+      insert.run(columns.map((column) => row[column]));
+    }
+    insert.free();
+  }
+}
+
+function query(database: Database, sql: string, parameters: number[]): Quarter[] {
+  const statement = database.prepare(sql, parameters);
+  const rows: Quarter[] = [];
+  while (statement.step()) rows.push(statement.getAsObject() as unknown as Quarter);
+  statement.free();
+  return rows;
 }

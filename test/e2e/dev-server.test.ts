@@ -78,8 +78,15 @@ function studio(
   it("draws the edges to the human node and none of the machinery", async () => {
     const [assistant] = await server.client.assistants.search();
     const drawn = await server.client.assistants.getGraph(assistant?.assistant_id ?? "");
-    expect(drawn.nodes.map((node) => node.id)).toEqual(["__start__", "double", "sign", "humanIntervention", "__end__"]);
-    for (const node of ["double", "sign"]) {
+    expect(drawn.nodes.map((node) => node.id)).toEqual([
+      "__start__",
+      "double",
+      "sign",
+      "file",
+      "humanIntervention",
+      "__end__",
+    ]);
+    for (const node of ["double", "sign", "file"]) {
       expect(drawn.edges).toContainEqual(
         expect.objectContaining({ source: node, target: "humanIntervention", conditional: true }),
       );
@@ -104,7 +111,7 @@ function studio(
       command: { resume: { action: "retry", by: "studio" } },
       config: mended,
     });
-    expect(done).toMatchObject({ doubled: "abab", signed: "abab by nobody" });
+    expect(done).toMatchObject({ doubled: "abab", filed: "abab by nobody, filed" });
   });
 
   it("shows the history and forks from an older checkpoint, with that checkpoint's values", async () => {

@@ -1,93 +1,77 @@
-/** What the README promises of the command line, each command in a process of its own. */
+/** The command line on a project of three quick steps, each command in a process of its own. */
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDatabase, createFolder, describeOnPostgres, type TestDatabase } from "../support/databases.js";
-import { runLgr, startLgr, untilPrinted } from "../support/run-lgr.js";
+import { runLgr, started, startLgr, TINY, untilPrinted } from "../support/run-lgr.js";
 
 const folder = createFolder();
 afterAll(() => folder.remove());
-const input = (extra: object = {}) =>
-  JSON.stringify({ fiscalYear: 2024, fiscalQuarter: 3, outputDir: join(folder.path, "reports"), ...extra });
 
-/** Names of the nodes that a `--json` run started. */
-function started(events: readonly Record<string, unknown>[]): unknown[] {
-  return events.filter((event) => event.type === "node.started").map((event) => event.node);
+function commands(dbOf: () => string) {
+  const base = () => ["--config", TINY, "--db", dbOf()];
+  const lgr = (...parameters: string[]) => runLgr([...base(), ...parameters]);
+  const run = (thread: string, input: object, ...more: string[]) =>
+    lgr("--json", "run", "tiny", "--thread", thread, "--input", JSON.stringify({ text: "ab", ...input }), ...more);
+  /** A run whose step "sign" waits until `go` is called. */
+  const waiting = async (thread: string) => {
+    const waitFor = join(folder.path, `${thread}-${encodeURIComponent(dbOf()).slice(0, 12)}`);
+    const input = JSON.stringify({ text: "ab", waitFor });
+    const child = startLgr([...base(), "--json", "run", "tiny", "--thread", thread, "--input", input]);
+    const exit = once(child, "exit");
+    await untilPrinted(child, /"type":"node.started"[^\n]*"sign"/);
+    return { child, exit, go: () => writeFileSync(waitFor, "") };
+  };
+  return { lgr, run, waiting };
 }
 
-function wholeStory(dbOf: () => string): void {
-  const lgr = (...parameters: string[]) => runLgr(["--db", dbOf(), ...parameters]);
+function story(dbOf: () => string): void {
+  const { lgr, run, waiting } = commands(dbOf);
 
-  it("stops at a person when a step fails for good, and says what failed, what was tried and what may be done", async () => {
-    const run = await lgr("run", "quarterly-report", "--thread", "q3", "--input", input(), "--fail", "compileReport");
-    expect(run.stderr).toBe("");
-    expect(run.code).toBe(3);
-    expect(run.stdout).toMatch(/compileReport attempt 1 failed: server_error: .*; trying again in \d+ ms/);
-    expect(run.stdout).toContain("compileReport falls back to shorterSummary because of server_error");
-    expect(run.stdout).toContain(
-      'Node "compileReport" failed after 3 attempts and the fallbacks shorterSummary, template',
-    );
-    for (const action of ["retry", "adjust", "fallback", "provide", "abort"]) {
-      expect(run.stdout).toContain(`lgr resume q3 --action ${action}`);
-    }
-  });
-
-  it("lists the thread as waiting, and refuses to start it a second time", async () => {
-    const [thread] = (await lgr("--json", "threads")).objects();
-    expect(thread).toMatchObject({ name: "q3", graph: "quarterly-report", status: "waiting_human" });
-    const again = await lgr("run", "quarterly-report", "--thread", "q3", "--input", input());
+  it("lists a waiting thread, and refuses to start it a second time", async () => {
+    expect((await run("one", {}, "--fail", "sign")).code).toBe(3);
+    expect((await lgr("--json", "threads")).objects()).toMatchObject([
+      { name: "one", graph: "tiny", status: "waiting_human" },
+    ]);
+    const again = await lgr("run", "tiny", "--thread", "one", "--input", '{"text":"x"}');
     expect(again.code).toBe(2);
-    expect(again.stderr).toContain('Thread "q3" exists already (waiting_human)');
+    expect(again.stderr).toContain('Thread "one" exists already (waiting_human)');
   });
 
   it("refuses an answer that does not fit and keeps the question open", async () => {
-    const refused = await lgr("resume", "q3", "--action", "fallback", "--step", "poem");
+    const refused = await lgr("resume", "one", "--action", "fallback", "--step", "poem");
     expect(refused.code).toBe(2);
-    expect(refused.stderr).toContain('expected one of "shorterSummary"|"template"');
-    expect((await lgr("resume", "q3")).code).toBe(3);
+    expect(refused.stderr).toContain('expected "unsigned"');
+    expect((await lgr("resume", "one")).code).toBe(3);
   });
 
-  it("finishes in a new process on retry, without repeating the steps that had succeeded", async () => {
-    const resumed = await lgr("--json", "resume", "q3", "--action", "retry", "--as", "ann");
+  it("takes a fallback, and says afterwards that the thread has finished", async () => {
+    const answered = await lgr("--json", "resume", "one", "--action", "fallback");
+    expect(answered.objects().at(-1)).toMatchObject({
+      status: "succeeded",
+      values: { filed: "unsigned, filed", degradations: [{ node: "sign", answeredBy: "unsigned" }] },
+    });
+    expect((await lgr("resume", "one")).stdout).toContain("has finished already; nothing was run");
+  });
+
+  it("goes on after SIGKILL from the last checkpoint, without the steps that had succeeded", async () => {
+    const { child, exit, go } = await waiting("killed");
+    child.kill("SIGKILL");
+    await exit;
+    go();
+    const resumed = await lgr("--json", "resume", "killed");
     expect(resumed.code).toBe(0);
-    const events = resumed.objects();
-    expect(started(events)).toEqual(["compileReport", "sendReport"]);
-    expect(events.find((event) => event.type === "human.decided")).toMatchObject({ action: "retry", by: "ann" });
-    const result = events.at(-1) as { values: { report: { markdownPath: string; writtenBy: string } } };
-    expect(result.values.report.writtenBy).toBe("model");
-    expect(readFileSync(result.values.report.markdownPath, "utf8")).toContain("85,777");
-    expect((await lgr("resume", "q3")).stdout).toContain("has finished already; nothing was run");
+    expect(started(resumed.objects())).toEqual(["sign", "file"]);
   });
+}
 
-  it("goes on from an older checkpoint as a branch of its own, with that checkpoint's values", async () => {
-    const history = (await lgr("--json", "history", "q3")).objects() as {
-      id: string;
-      parent?: string;
-      next: string[];
-      head: boolean;
-    }[];
-    const beforeReport = history.find((row) => row.next.includes("compileReport"));
-    const branch = await lgr("--json", "resume", "q3", "--from", beforeReport?.id ?? "", "--fail", "compileReport");
-    expect(branch.code).toBe(3);
-    const asked = branch.objects().at(-1) as { values: Record<string, unknown> };
-    expect(asked.values).toMatchObject({ fiscalQuarter: 3, chart: expect.anything() });
-    expect(asked.values).not.toHaveProperty("report");
-    const answered = await lgr("--json", "resume", "q3", "--action", "fallback", "--step", "template");
-    expect(answered.code).toBe(0);
-    const { values } = answered.objects().at(-1) as {
-      values: { report: { writtenBy: string }; degradations: unknown[] };
-    };
-    expect(values.report.writtenBy).toBe("template");
-    expect(values.degradations).toHaveLength(1);
-    const after = (await lgr("--json", "history", "q3")).objects() as { id: string; parent?: string; head: boolean }[];
-    expect(after.filter((row) => row.parent === beforeReport?.id).length).toBeGreaterThanOrEqual(2);
-  });
+/** What does not depend on the database. */
+function wholeStory(dbOf: () => string): void {
+  const { lgr, run, waiting } = commands(dbOf);
 
-  it("takes a person's own result, changed state, and abort", async () => {
-    const stop = (thread: string) =>
-      lgr("run", "quarterly-report", "--thread", thread, "--input", input(), "--fail", "drawChart=bug");
-    expect((await stop("provided")).code).toBe(3);
+  it("takes a person's own result", async () => {
+    await run("provided", {}, "--fail", "sign=bug");
     const provided = await lgr(
       "--json",
       "resume",
@@ -95,11 +79,13 @@ function wholeStory(dbOf: () => string): void {
       "--action",
       "provide",
       "--result",
-      '{"chart":{"svgPath":"by-hand.svg","pngPath":"by-hand.png"}}',
+      '{"signed":"by hand"}',
     );
-    expect(started(provided.objects())).toContain("drawChart");
-    expect(provided.objects().at(-1)).toMatchObject({ values: { chart: { svgPath: "by-hand.svg" } } });
-    expect((await stop("adjusted")).code).toBe(3);
+    expect(provided.objects().at(-1)).toMatchObject({ values: { filed: "by hand, filed" } });
+  });
+
+  it("takes a changed state", async () => {
+    await run("adjusted", {}, "--fail", "sign");
     const adjusted = await lgr(
       "--json",
       "resume",
@@ -107,93 +93,78 @@ function wholeStory(dbOf: () => string): void {
       "--action",
       "adjust",
       "--state",
-      '{"mailTo":"cfo@example.com"}',
+      '{"doubled":"changed"}',
     );
-    expect(adjusted.objects().at(-1)).toMatchObject({ status: "succeeded", values: { mailTo: "cfo@example.com" } });
-    expect((await stop("aborted")).code).toBe(3);
+    expect(adjusted.objects().at(-1)).toMatchObject({
+      values: { doubled: "changed", filed: "changed by nobody, filed" },
+    });
+  });
+
+  it("takes an abort, and resumes the thread no more", async () => {
+    await run("aborted", {}, "--fail", "sign");
     const aborted = await lgr("resume", "aborted", "--action", "abort", "--reason", "not needed", "--as", "ann");
     expect(aborted.code).toBe(4);
-    expect(aborted.stdout).toContain('Run aborted at node "drawChart" by ann: not needed');
+    expect(aborted.stdout).toContain('Run aborted at node "sign" by ann: not needed');
     expect((await lgr("resume", "aborted")).code).toBe(5);
   });
 
-  it("goes on after SIGKILL from the last checkpoint", async () => {
-    const child = startLgr([
-      "--db",
-      dbOf(),
-      "--json",
-      "run",
-      "quarterly-report",
-      "--thread",
-      "killed",
-      "--input",
-      input(),
-    ]);
-    await untilPrinted(child, /"node.started".*"cleanFigures"|"cleanFigures".*"node.started"/);
-    child.kill("SIGKILL");
-    await once(child, "exit");
-    const resumed = await lgr("--json", "resume", "killed");
-    expect(resumed.code).toBe(0);
-    expect(started(resumed.objects())).not.toContain("extractFigures");
-    expect(started(resumed.objects())).toContain("sendReport");
+  it("answers an interrupt of the graph's own", async () => {
+    expect((await run("asked", { ask: true })).code).toBe(3);
+    const answered = await lgr("--json", "resume", "asked", "--answer", '"Ann"');
+    expect(answered.objects().at(-1)).toMatchObject({ values: { filed: "abab by Ann, filed" } });
   });
 
-  it("stops after the step in flight on Ctrl-C, and goes on afterwards", async () => {
-    const child = startLgr([
-      "--db",
-      dbOf(),
-      "--json",
-      "run",
-      "quarterly-report",
-      "--thread",
-      "stopped",
-      "--input",
-      input(),
-    ]);
-    await untilPrinted(child, /extractFigures/);
+  it("stops after the step in flight on the first Ctrl-C", async () => {
+    const { child, exit, go } = await waiting("stopped");
     child.kill("SIGINT");
-    const [code] = await once(child, "exit");
-    expect(code).toBe(130);
-    expect((await lgr("resume", "stopped")).code).toBe(0);
+    go();
+    expect((await exit)[0]).toBe(130);
+    expect(started((await lgr("--json", "resume", "stopped")).objects())).toEqual(["file"]);
   });
 
-  it("refuses bad input at once, naming it", async () => {
-    const refused = await lgr(
-      "--json",
-      "run",
-      "quarterly-report",
-      "--thread",
-      "bad",
-      "--input",
-      input({ fiscalYear: 1999 }),
-    );
+  it("stops at once on the second Ctrl-C, and repeats the step it cut short", async () => {
+    const { child, exit, go } = await waiting("cut-short");
+    child.kill("SIGINT");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    child.kill("SIGINT");
+    expect((await exit)[0]).toBe(130);
+    go();
+    expect(started((await lgr("--json", "resume", "cut-short")).objects())).toEqual(["sign", "file"]);
+  });
+
+  it("refuses bad input at once and retries nothing", async () => {
+    const refused = await run("bad", { text: "" });
     expect(refused.code).toBe(2);
-    const events = refused.objects();
-    expect(events.filter((event) => event.type === "attempt.failed")).toHaveLength(1);
-    expect((events.at(-1) as { error: { message: string } }).error.message).toMatch(/1999/);
+    expect(refused.objects().filter((event) => event.type === "attempt.failed")).toHaveLength(1);
+    expect(refused.objects().at(-1)).toMatchObject({ error: { message: expect.stringContaining("text is empty") } });
   });
 
   it("says what is missing for a thread that is not stored, and how to start it", async () => {
-    const missing = await lgr("resume", "never");
-    expect(missing.code).toBe(5);
-    expect(missing.stderr).toContain('Nothing is stored for thread "never"');
-    expect(missing.stderr).toContain("lgr run");
-    expect((await lgr("history", "never")).code).toBe(5);
+    for (const command of ["resume", "history"]) {
+      const missing = await lgr(command, "never");
+      expect(missing.code).toBe(5);
+      expect(missing.stderr).toMatch(/Nothing is stored for thread "never".*lgr run/);
+    }
   });
 }
 
 describe("lgr on the embedded Postgres", () => {
   const db = `pglite:${join(folder.path, "data")}`;
+  story(() => db);
   wholeStory(() => db);
 
   it("tells a second process who owns the folder", async () => {
-    const owner = startLgr(["--db", db, "run", "quarterly-report", "--thread", "owner", "--input", input()]);
-    const over = once(owner, "exit");
-    await untilPrinted(owner, /started quarterly-report/);
-    const second = await runLgr(["--db", db, "threads"]);
+    const waitFor = join(folder.path, "owner");
+    const parameters = ["--config", TINY, "--db", db];
+    const input = JSON.stringify({ text: "ab", waitFor });
+    const owner = startLgr([...parameters, "run", "tiny", "--thread", "owner", "--input", input]);
+    const exit = once(owner, "exit");
+    await untilPrinted(owner, /● sign/);
+    const second = await runLgr([...parameters, "threads"]);
     expect(second.code).toBe(6);
     expect(second.stderr).toContain(`process ${owner.pid}`);
-    expect((await over)[0]).toBe(0);
+    writeFileSync(waitFor, "");
+    expect((await exit)[0]).toBe(0);
   });
 });
 
@@ -203,42 +174,38 @@ describeOnPostgres("lgr on PostgreSQL", () => {
     database = await createDatabase();
   });
   afterAll(() => database.drop());
-  wholeStory(() => database.url);
+  story(() => database.url);
 });
 
 describe("lgr, used wrongly", () => {
   const wrong: [string, string[], number, RegExp][] = [
     ["an unknown command", ["fly"], 2, /unknown command 'fly'/],
-    ["an unknown graph", ["--db", "memory:", "run", "nope"], 2, /no graph "nope".*quarterly-report/],
-    [
-      "input that is not JSON",
-      ["--db", "memory:", "run", "quarterly-report", "--input", "{year:1}"],
-      2,
-      /--input is not JSON/,
-    ],
-    [
-      "an input file that is not there",
-      ["--db", "memory:", "run", "quarterly-report", "--input", "@nope.json"],
-      2,
-      /cannot be read \(ENOENT\)/,
-    ],
-    ["an unknown category", ["--db", "memory:", "run", "quarterly-report", "--fail", "a=b"], 2, /no category "b"/],
+    ["an unknown graph", ["run", "nope"], 2, /no graph "nope".*tiny/],
+    ["input that is not JSON", ["run", "tiny", "--input", "{year:1}"], 2, /--input is not JSON/],
+    ["an input file that is not there", ["run", "tiny", "--input", "@nope.json"], 2, /cannot be read \(ENOENT\)/],
+    ["an unknown category", ["run", "tiny", "--fail", "sign=b"], 2, /no category "b"/],
+    ["a fault for an unknown node", ["run", "tiny", "--fail", "b"], 2, /node "b"; the graph has: double, sign, file/],
     ["an unknown database", ["--db", "oracle://x", "threads"], 2, /oracle.*postgres/],
     [
-      "a flag that belongs to another action",
+      "a flag of another action",
       ["resume", "q3", "--action", "retry", "--step", "x"],
       2,
       /--step goes with --action fallback/,
     ],
-    ["a missing langgraph.json", ["--config", "nope.json", "threads"], 2, /nope.json was not found/],
-    ["a database that is not there", ["--db", "postgres://u:secret@127.0.0.1:1/x", "threads"], 1, /127\.0\.0\.1:1/],
+    ["a database that is not there", ["--db", "postgres://u:secret@127.0.0.1:1/x", "threads"], 2, /127\.0\.0\.1:1/],
   ];
 
   it.each(wrong)("%s", async (_, parameters, code, message) => {
-    const result = await runLgr(parameters);
+    const result = await runLgr(["--config", TINY, "--db", "memory:", ...parameters]);
     expect(result.stderr).toMatch(message);
     expect(result.stderr).not.toContain("secret");
     expect(result.code).toBe(code);
+  });
+
+  it("a langgraph.json that is not there", async () => {
+    const result = await runLgr(["--config", "nope.json", "threads"]);
+    expect(result.stderr).toMatch(/nope.json was not found/);
+    expect(result.code).toBe(2);
   });
 
   it("prints help and exit codes", async () => {

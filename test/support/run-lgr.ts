@@ -68,3 +68,8 @@ export async function untilPrinted(child: ChildProcess, pattern: RegExp): Promis
     child.once("exit", (code) => reject(new Error(`ended with ${code} before it printed ${pattern}:\n${seen}`)));
   });
 }
+
+/** Names of the nodes that a `--json` run started, in order. */
+export function started(events: readonly Record<string, unknown>[]): unknown[] {
+  return events.filter((event) => event.type === "node.started").map((event) => event.node);
+}
