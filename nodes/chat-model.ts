@@ -1,4 +1,5 @@
-import { ChatOpenAI } from "@langchain/openai";
+import type { ChatOpenAI } from "@langchain/openai";
+import { ConfigError } from "langgraph-resilience";
 import { type FaultyProvider, type FaultyProviderOptions, startFaultyProvider } from "langgraph-resilience/chaos";
 
 /** What answers when no API key is set: the bundled OpenAI-compatible provider, over real HTTP on loopback. */
@@ -26,12 +27,15 @@ export function isOffline(): boolean {
  * The chat model of a graph: ChatOpenAI at OPENAI_BASE_URL when OPENAI_API_KEY is set (any text will do as the key of a
  * server that needs none), else ChatOpenAI at the bundled provider, which is started on first use.
  * It never retries by itself: the node's decorator is the only owner of retries.
+ *
+ * @throws ConfigError when the optional package `@langchain/openai` is not installed
  */
 export async function chatModel({ offline, model }: ChatModelOptions): Promise<ChatOpenAI> {
+  const { ChatOpenAI } = await openAiPackage();
   if (!isOffline()) {
     const baseURL = process.env.OPENAI_BASE_URL;
     return new ChatOpenAI({
-      model: model ?? process.env.OPENAI_MODEL ?? DEFAULT_MODEL,
+      model: model || process.env.OPENAI_MODEL || DEFAULT_MODEL,
       maxRetries: 0,
       useResponsesApi: false,
       ...(baseURL ? { configuration: { baseURL } } : {}),
@@ -56,6 +60,19 @@ export function offlineProvider({ name, answer, script }: OfflineModel): Promise
   providers.set(name, started);
   started.catch(() => providers.delete(name));
   return started;
+}
+
+/** Loaded on first use: a project that calls other models need not have it. */
+async function openAiPackage(): Promise<typeof import("@langchain/openai")> {
+  try {
+    return await import("@langchain/openai");
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== "ERR_MODULE_NOT_FOUND") throw error;
+    throw new ConfigError(
+      "chatModel() talks through @langchain/openai, which is not installed: npm install @langchain/openai",
+      { cause: error },
+    );
+  }
 }
 
 let warned = false;

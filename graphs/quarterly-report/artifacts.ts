@@ -28,5 +28,8 @@ export async function writeWhole(path: string, content: string | Uint8Array): Pr
 
 /** A thread's name may hold anything; a folder's may not. */
 function safeName(name: string): string {
-  return name.replace(/[^\p{L}\p{N}._-]+/gu, "_").replace(/^\.+/, "_").slice(0, 100);
+  return name
+    .replace(/[^\p{L}\p{N}._-]+/gu, "_")
+    .replace(/^\.+/, "_")
+    .slice(0, 100);
 }

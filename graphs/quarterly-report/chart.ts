@@ -16,7 +16,14 @@ const HEIGHT = 680;
 /** Three years: a season is seen three times and labels stay readable. */
 const QUARTERS_SHOWN = 12;
 const FONT = "DejaVu Sans";
-const COLORS = { products: "#1f4e79", services: "#2a9d8f", margin: "#b7791f", ink: "#1d2733", muted: "#5b6775", grid: "#e4e8ec" };
+const COLORS = {
+  products: "#1f4e79",
+  services: "#2a9d8f",
+  margin: "#b7791f",
+  ink: "#1d2733",
+  muted: "#5b6775",
+  grid: "#e4e8ec",
+};
 
 /** Net sales by quarter (products and services stacked) above the gross margin rate, the reported quarter highlighted. */
 export function chartSvg(figures: Figures): string {
@@ -35,7 +42,11 @@ export async function chartPng(svg: string): Promise<Uint8Array> {
   const image = await renderAsync(svg, {
     background: "white",
     fitTo: { mode: "width", value: WIDTH * 2 },
-    font: { loadSystemFonts: false, fontFiles: ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"].map((file) => join(fonts, file)), defaultFontFamily: FONT },
+    font: {
+      loadSystemFonts: false,
+      fontFiles: ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"].map((file) => join(fonts, file)),
+      defaultFontFamily: FONT,
+    },
   });
   return image.asPng();
 }
@@ -47,16 +58,24 @@ function chartOption(figures: Figures): echarts.EChartsCoreOption {
   const isCurrent = (quarter: Quarter) => positionOf(quarter) === positionOf(current);
   const isYearAgo = (quarter: Quarter) => positionOf(quarter) === positionOf(yearAgo);
   const opacity = (quarter: Quarter) => (isCurrent(quarter) ? 1 : isYearAgo(quarter) ? 0.75 : 0.4);
-  const bars = (field: "productSales" | "serviceSales") => shown.map((quarter) => ({ value: billions(quarter[field]), itemStyle: { opacity: opacity(quarter) } }));
+  const bars = (field: "productSales" | "serviceSales") =>
+    shown.map((quarter) => ({ value: billions(quarter[field]), itemStyle: { opacity: opacity(quarter) } }));
   const categories = shown.map((quarter) => ({
     value: quarterName(quarter),
     textStyle: isCurrent(quarter) ? { fontWeight: "bold" as const, color: COLORS.ink } : {},
   }));
   const total = (quarter: Quarter) => ({
     value: billions(quarter.netSales),
-    label: { fontWeight: isCurrent(quarter) ? ("bold" as const) : ("normal" as const), color: isCurrent(quarter) || isYearAgo(quarter) ? COLORS.ink : COLORS.muted },
+    label: {
+      fontWeight: isCurrent(quarter) ? ("bold" as const) : ("normal" as const),
+      color: isCurrent(quarter) || isYearAgo(quarter) ? COLORS.ink : COLORS.muted,
+    },
   });
-  const axis = { axisLine: { lineStyle: { color: COLORS.muted } }, axisTick: { show: false }, axisLabel: { color: COLORS.muted, fontFamily: FONT, fontSize: 12 } };
+  const axis = {
+    axisLine: { lineStyle: { color: COLORS.muted } },
+    axisTick: { show: false },
+    axisLabel: { color: COLORS.muted, fontFamily: FONT, fontSize: 12 },
+  };
   const valueAxis = (name: string) => ({
     ...axis,
     type: "value",
@@ -78,21 +97,44 @@ function chartOption(figures: Figures): echarts.EChartsCoreOption {
       textStyle: { fontSize: 20, fontFamily: FONT, color: COLORS.ink },
       subtextStyle: { fontSize: 13, fontFamily: FONT, color: COLORS.muted },
     },
-    legend: { right: 40, top: 84, data: ["Products", "Services", "Gross margin rate"], textStyle: { fontFamily: FONT, color: COLORS.ink }, itemStyle: { opacity: 1 } },
+    legend: {
+      right: 40,
+      top: 84,
+      data: ["Products", "Services", "Gross margin rate"],
+      textStyle: { fontFamily: FONT, color: COLORS.ink },
+      itemStyle: { opacity: 1 },
+    },
     grid: [
       { left: 84, right: 40, top: 120, height: 290 },
       { left: 84, right: 40, top: 460, height: 140 },
     ],
     xAxis: [
       { ...axis, type: "category", gridIndex: 0, data: categories, axisLabel: { ...axis.axisLabel, show: false } },
-      { ...axis, type: "category", gridIndex: 1, data: categories, name: "Fiscal quarter", nameLocation: "middle", nameGap: 36, nameTextStyle: { color: COLORS.muted, fontFamily: FONT, fontSize: 12 }, axisLabel: { ...axis.axisLabel, interval: 0 } },
+      {
+        ...axis,
+        type: "category",
+        gridIndex: 1,
+        data: categories,
+        name: "Fiscal quarter",
+        nameLocation: "middle",
+        nameGap: 36,
+        nameTextStyle: { color: COLORS.muted, fontFamily: FONT, fontSize: 12 },
+        axisLabel: { ...axis.axisLabel, interval: 0 },
+      },
     ],
     yAxis: [
       { ...valueAxis("Net sales, US$ billions"), gridIndex: 0, nameGap: 48 },
       { ...valueAxis("Gross margin, % of net sales"), gridIndex: 1, nameGap: 48, scale: true, splitNumber: 3 },
     ],
     series: [
-      { name: "Products", type: "bar", stack: "net", data: bars("productSales"), color: COLORS.products, barWidth: "62%" },
+      {
+        name: "Products",
+        type: "bar",
+        stack: "net",
+        data: bars("productSales"),
+        color: COLORS.products,
+        barWidth: "62%",
+      },
       { name: "Services", type: "bar", stack: "net", data: bars("serviceSales"), color: COLORS.services },
       {
         // An invisible line on top of the stack, for the totals.
@@ -102,7 +144,13 @@ function chartOption(figures: Figures): echarts.EChartsCoreOption {
         lineStyle: { opacity: 0 },
         symbol: "none",
         silent: true,
-        label: { show: true, position: "top", fontFamily: FONT, fontSize: 12, formatter: ({ value }: { value: number }) => value.toFixed(1) },
+        label: {
+          show: true,
+          position: "top",
+          fontFamily: FONT,
+          fontSize: 12,
+          formatter: ({ value }: { value: number }) => value.toFixed(1),
+        },
       },
       {
         name: "Gross margin rate",
@@ -112,11 +160,20 @@ function chartOption(figures: Figures): echarts.EChartsCoreOption {
         data: shown.map((quarter) => ({
           value: Math.round(grossMarginRate(quarter) * 10) / 10,
           symbolSize: isCurrent(quarter) ? 11 : 6,
-          label: { fontWeight: isCurrent(quarter) ? ("bold" as const) : ("normal" as const), color: isCurrent(quarter) || isYearAgo(quarter) ? COLORS.ink : COLORS.muted },
+          label: {
+            fontWeight: isCurrent(quarter) ? ("bold" as const) : ("normal" as const),
+            color: isCurrent(quarter) || isYearAgo(quarter) ? COLORS.ink : COLORS.muted,
+          },
         })),
         color: COLORS.margin,
         symbol: "circle",
-        label: { show: true, position: "top", fontFamily: FONT, fontSize: 12, formatter: ({ value }: { value: number }) => value.toFixed(1) },
+        label: {
+          show: true,
+          position: "top",
+          fontFamily: FONT,
+          fontSize: 12,
+          formatter: ({ value }: { value: number }) => value.toFixed(1),
+        },
       },
     ],
   };

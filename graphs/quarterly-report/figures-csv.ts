@@ -9,14 +9,19 @@ export function figuresCsv(history: readonly Quarter[]): string {
 }
 
 /** @returns undefined when the text holds no such table, or not the quarters to compare with */
-export function parseFiguresCsv(text: string): Pick<Figures, "current" | "yearAgo" | "previous" | "history"> | undefined {
+export function parseFiguresCsv(
+  text: string,
+): Pick<Figures, "current" | "yearAgo" | "previous" | "history"> | undefined {
   const start = text.indexOf(HEADER);
   if (start === -1) return undefined;
   const history: Quarter[] = [];
   for (const line of text.slice(start).split("\n").slice(1)) {
     const cells = line.trim().split(",");
     if (cells.length !== COLUMN_NAMES.length) break;
-    const values = COLUMN_NAMES.map((column, index) => [COLUMNS[column], column === "period_end" ? cells[index] : Number(cells[index])]);
+    const values = COLUMN_NAMES.map((column, index) => [
+      COLUMNS[column],
+      column === "period_end" ? cells[index] : Number(cells[index]),
+    ]);
     history.push({ ...Object.fromEntries(values), line: history.length + 2 } as Quarter);
   }
   const current = history.at(-1);

@@ -13,7 +13,20 @@ const QUICK = { maxAttempts: 3, initialDelayMs: 250 };
 const MODEL_TIMEOUT = { baseMs: 60_000, maxMs: 120_000 };
 
 /** A refused login or address does not mend itself either, so these answer for it instead of stopping the run. */
-const MAIL_FAILURES = ["network", "timeout", "rate_limit", "server_error", "environment", "quota", "conflict", "auth", "permission", "not_found", "invalid_input", "unknown"] as const;
+const MAIL_FAILURES = [
+  "network",
+  "timeout",
+  "rate_limit",
+  "server_error",
+  "environment",
+  "quota",
+  "conflict",
+  "auth",
+  "permission",
+  "not_found",
+  "invalid_input",
+  "unknown",
+] as const;
 
 export const builder = new StateGraph({ state: QuarterlyReportState, input: QuarterlyReportInput })
   .addNode("extractFigures", resilient(extractFigures, { name: "extractFigures" }))

@@ -13,7 +13,10 @@ const ADDRESS = /^[^\s@<>,]+@[^\s@<>,]+$/;
 
 /** The addresses of `mailTo`, else of MAIL_TO. */
 export function recipients(mailTo: string | undefined): string[] {
-  return (mailTo ?? process.env.MAIL_TO ?? "").split(",").map((address) => address.trim()).filter((address) => address !== "");
+  return (mailTo ?? process.env.MAIL_TO ?? "")
+    .split(",")
+    .map((address) => address.trim())
+    .filter((address) => address !== "");
 }
 
 /** @throws InvalidInputError before any work is done for a mail that could not be addressed */
@@ -30,15 +33,21 @@ export function checkRecipients(mailTo: string | undefined): void {
  * The report as a mail. The Message-ID is made of the thread and the report's content: when a step is repeated after a
  * crash, the second copy carries the same one and receivers can drop it.
  */
-export async function composeMail(state: QuarterlyReport, thread: string): Promise<SendMailOptions & { messageId: string; to: string[] }> {
+export async function composeMail(
+  state: QuarterlyReport,
+  thread: string,
+): Promise<SendMailOptions & { messageId: string; to: string[] }> {
   const { company, current } = present(state, "figures");
   const { markdownPath } = present(state, "report");
   const { pngPath } = present(state, "chart");
   const markdown = await readFile(markdownPath, "utf8");
-  const digest = createHash("sha256").update(JSON.stringify([thread, markdown])).digest("hex").slice(0, 40);
+  const digest = createHash("sha256")
+    .update(JSON.stringify([thread, markdown]))
+    .digest("hex")
+    .slice(0, 40);
   return {
     messageId: `<${digest}@quarterly-report.langgraph-resilience>`,
-    from: process.env.MAIL_FROM ?? "quarterly-report@localhost",
+    from: process.env.MAIL_FROM || "quarterly-report@localhost",
     to: recipients(state.mailTo),
     subject: `${company}: fiscal ${quarterName(current)} report`,
     text: markdown,
@@ -48,13 +57,20 @@ export async function composeMail(state: QuarterlyReport, thread: string): Promi
 }
 
 /** Sends by SMTP and stops when the signal aborts. @returns the addresses the server took and those it refused */
-export async function sendBySmtp(url: string, mail: SendMailOptions, signal?: AbortSignal): Promise<{ accepted: string[]; refused: string[] }> {
+export async function sendBySmtp(
+  url: string,
+  mail: SendMailOptions,
+  signal?: AbortSignal,
+): Promise<{ accepted: string[]; refused: string[] }> {
   signal?.throwIfAborted();
   const transport = createTransport({ url, ...TIMEOUTS });
-  const aborted = new Promise<never>((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason), { once: true }));
   try {
-    const { accepted, rejected } = await Promise.race([transport.sendMail(mail), aborted]);
+    const { accepted, rejected } = await transport.sendMail({ ...mail, ...(signal && { signal }) });
     return { accepted: accepted.map(addressOf), refused: rejected.map(addressOf) };
+  } catch (error) {
+    // nodemailer reports an abort as an error of its own; the signal knows why.
+    signal?.throwIfAborted();
+    throw error;
   } finally {
     transport.close();
   }

@@ -4,7 +4,14 @@ import { quarterName } from "./figures.js";
 import { parseFiguresCsv } from "./figures-csv.js";
 import { directionOf, type Metrics, metricsOf } from "./metrics.js";
 import { SUMMARY_TASK } from "./prompts.js";
-import { marginSentence, mixSentence, revenueSentence, serviceGrowthStreak, signedPercent, signedPoints } from "./prose.js";
+import {
+  marginSentence,
+  mixSentence,
+  revenueSentence,
+  serviceGrowthStreak,
+  signedPercent,
+  signedPoints,
+} from "./prose.js";
 import type { TrendAnalysis } from "./state.js";
 
 export const OFFLINE_LABEL = "Offline analyst: computed from the figures in the request; no language model was asked.";
@@ -17,10 +24,16 @@ export function offlineAnalyst(request: ChatRequest): string | object {
   const prompt = request.messages.map((message) => message.text).join("\n");
   const figures = parseFiguresCsv(prompt);
   if (figures === undefined) return `${OFFLINE_LABEL} The request holds no table of quarters to work from.`;
-  const refusals = request.messages.filter(({ text }) => text.startsWith(FEEDBACK_OPENING)).map(({ text }) => firstLine(text));
+  const refusals = request.messages
+    .filter(({ text }) => text.startsWith(FEEDBACK_OPENING))
+    .map(({ text }) => firstLine(text));
   if (request.responseFormat !== undefined) return analysis(figures, refusals);
   const text = prompt.includes(SUMMARY_TASK) ? summary(figures) : fullReport(figures);
-  return [`*${OFFLINE_LABEL}*`, text, ...refusals.map((refusal) => `*Second answer; the one before was refused: ${refusal}*`)].join("\n\n");
+  return [
+    `*${OFFLINE_LABEL}*`,
+    text,
+    ...refusals.map((refusal) => `*Second answer; the one before was refused: ${refusal}*`),
+  ].join("\n\n");
 }
 
 type Figures = NonNullable<ReturnType<typeof parseFiguresCsv>>;
@@ -43,13 +56,22 @@ function analysis(figures: Figures, refusals: readonly string[]): TrendAnalysis 
 /** The parts of the change in net sales, the larger first. */
 function drivers({ current, yearAgo, history }: Figures, metrics: Metrics): string[] {
   const parts = [
-    { change: current.productSales - yearAgo.productSales, text: `product sales ${signedPercent(metrics.productGrowth)} on the year` },
-    { change: current.serviceSales - yearAgo.serviceSales, text: `service sales ${signedPercent(metrics.serviceGrowth)} on the year` },
+    {
+      change: current.productSales - yearAgo.productSales,
+      text: `product sales ${signedPercent(metrics.productGrowth)} on the year`,
+    },
+    {
+      change: current.serviceSales - yearAgo.serviceSales,
+      text: `service sales ${signedPercent(metrics.serviceGrowth)} on the year`,
+    },
   ].sort((a, b) => Math.abs(b.change) - Math.abs(a.change));
   const change = current.netSales - yearAgo.netSales;
   const streak = serviceGrowthStreak(history);
   return [
-    ...parts.map((part) => `${part.text}: US$ ${Math.round(part.change)} million of the US$ ${Math.round(change)} million change in net sales`),
+    ...parts.map(
+      (part) =>
+        `${part.text}: US$ ${Math.round(part.change)} million of the US$ ${Math.round(change)} million change in net sales`,
+    ),
     `gross margin rate ${signedPoints(metrics.grossMarginChange)} on the year`,
     ...(streak > 1 ? [`service sales grew in each of the last ${streak} quarters that can be compared`] : []),
   ];
@@ -57,9 +79,15 @@ function drivers({ current, yearAgo, history }: Figures, metrics: Metrics): stri
 
 function risks({ current, previous }: Figures, metrics: Metrics): string[] {
   const found = [
-    ...(Number(metrics.productGrowth) < 0 ? [`product sales are falling (${signedPercent(metrics.productGrowth)} on the year)`] : []),
-    ...(Number(metrics.serviceGrowth) < 0 ? [`service sales are falling (${signedPercent(metrics.serviceGrowth)} on the year)`] : []),
-    ...(metrics.grossMarginChange < 0 ? [`the gross margin rate slipped (${signedPoints(metrics.grossMarginChange)})`] : []),
+    ...(Number(metrics.productGrowth) < 0
+      ? [`product sales are falling (${signedPercent(metrics.productGrowth)} on the year)`]
+      : []),
+    ...(Number(metrics.serviceGrowth) < 0
+      ? [`service sales are falling (${signedPercent(metrics.serviceGrowth)} on the year)`]
+      : []),
+    ...(metrics.grossMarginChange < 0
+      ? [`the gross margin rate slipped (${signedPoints(metrics.grossMarginChange)})`]
+      : []),
     ...(current.serviceSales < previous.serviceSales ? ["service sales were below the previous quarter"] : []),
   ];
   const heavy = `products are still ${(100 - metrics.servicesShare).toFixed(1)} % of net sales at a margin of ${metrics.productMargin ?? 0} %, against ${metrics.serviceMargin ?? 0} % on services`;

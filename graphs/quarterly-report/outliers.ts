@@ -45,7 +45,12 @@ export function findOutliers(history: readonly Quarter[], current: Quarter): Pic
     return yearAgo === undefined ? [] : [{ now, yearAgo }];
   });
   if (pairs.length < MIN_VALUES) {
-    return { outliers: [], notes: [`Outliers were not looked for: ${pairs.length} year-over-year changes are known, ${MIN_VALUES} are needed`] };
+    return {
+      outliers: [],
+      notes: [
+        `Outliers were not looked for: ${pairs.length} year-over-year changes are known, ${MIN_VALUES} are needed`,
+      ],
+    };
   }
   const outliers = MEASURES.flatMap(({ name, change }) => {
     const changes = pairs.map(({ now, yearAgo }) => change(now, yearAgo));
@@ -55,7 +60,16 @@ export function findOutliers(history: readonly Quarter[], current: Quarter): Pic
       const score = scores[index] ?? 0;
       if (Math.abs(score) <= THRESHOLD) return [];
       const isCurrent = positionOf(now) === positionOf(current);
-      return [{ quarter: quarterName(now), measure: name, change: rounded(changes[index] ?? 0), median: rounded(usual), score: rounded(score), isCurrent }];
+      return [
+        {
+          quarter: quarterName(now),
+          measure: name,
+          change: rounded(changes[index] ?? 0),
+          median: rounded(usual),
+          score: rounded(score),
+          isCurrent,
+        },
+      ];
     });
   });
   return { outliers, notes: [] };

@@ -23,7 +23,8 @@ export async function readQuarters(path: string): Promise<Quarter[]> {
   for (const quarter of quarters) {
     const name = quarterName(quarter);
     const earlier = seen.get(name);
-    if (earlier !== undefined) throw refused(path, quarter.line, "fiscal_quarter", `${name} is already in line ${earlier}`);
+    if (earlier !== undefined)
+      throw refused(path, quarter.line, "fiscal_quarter", `${name} is already in line ${earlier}`);
     seen.set(name, quarter.line);
   }
   return quarters;
@@ -33,7 +34,8 @@ async function readText(path: string): Promise<string> {
   let text: string;
   try {
     const { size } = await stat(path);
-    if (size > MAX_BYTES) throw new InvalidInputError(`${path} has ${size} bytes; the limit is ${MAX_BYTES}`, { details: { path, size } });
+    if (size > MAX_BYTES)
+      throw new InvalidInputError(`${path} has ${size} bytes; the limit is ${MAX_BYTES}`, { details: { path, size } });
     text = await readFile(path, "utf8");
   } catch (cause) {
     if (cause instanceof InvalidInputError) throw cause;
@@ -47,9 +49,16 @@ async function readText(path: string): Promise<string> {
 
 function parseLines(path: string, text: string): Line[] {
   try {
-    return parse(text, { bom: true, columns: (header: string[]) => checkedHeader(path, header), info: true, skip_empty_lines: true, trim: true }) as unknown as Line[];
+    return parse(text, {
+      bom: true,
+      columns: (header: string[]) => checkedHeader(path, header),
+      info: true,
+      skip_empty_lines: true,
+      trim: true,
+    }) as unknown as Line[];
   } catch (cause) {
-    if (cause instanceof CsvError) throw new InvalidInputError(`${path} is not valid CSV: ${cause.message}`, { cause, details: { path } });
+    if (cause instanceof CsvError)
+      throw new InvalidInputError(`${path} is not valid CSV: ${cause.message}`, { cause, details: { path } });
     throw cause;
   }
 }
@@ -58,10 +67,16 @@ function checkedHeader(path: string, header: readonly string[]): string[] {
   const names = header.map((name) => name.toLowerCase());
   const missing = COLUMN_NAMES.filter((column) => !names.includes(column));
   if (missing.length > 0) {
-    const found = names.slice(0, 20).map((name) => name.slice(0, 40)).join(", ");
-    throw new InvalidInputError(`${path} lacks the column${missing.length > 1 ? "s" : ""} ${missing.join(", ")}; its first line has: ${found}`, {
-      details: { path, missing },
-    });
+    const found = names
+      .slice(0, 20)
+      .map((name) => name.slice(0, 40))
+      .join(", ");
+    throw new InvalidInputError(
+      `${path} lacks the column${missing.length > 1 ? "s" : ""} ${missing.join(", ")}; its first line has: ${found}`,
+      {
+        details: { path, missing },
+      },
+    );
   }
   return names;
 }
@@ -69,12 +84,16 @@ function checkedHeader(path: string, header: readonly string[]): string[] {
 function toQuarter(path: string, { record, info }: Line): Quarter {
   const number = (column: Column) => {
     const cell = record[column] ?? "";
-    if (!/^[+-]?\d+(\.\d+)?$/.test(cell)) throw refused(path, info.lines, column, `${JSON.stringify(cell)} is not a number`);
+    if (!/^[+-]?\d+(\.\d+)?$/.test(cell))
+      throw refused(path, info.lines, column, `${JSON.stringify(cell)} is not a number`);
     return Number(cell);
   };
-  const values = Object.fromEntries(COLUMN_NAMES.filter((column) => column !== "period_end").map((column) => [COLUMNS[column], number(column)]));
+  const values = Object.fromEntries(
+    COLUMN_NAMES.filter((column) => column !== "period_end").map((column) => [COLUMNS[column], number(column)]),
+  );
   const quarter = { ...values, periodEnd: record.period_end ?? "", line: info.lines } as unknown as Quarter;
-  if (!Number.isInteger(quarter.fiscalYear)) throw refused(path, info.lines, "fiscal_year", `${quarter.fiscalYear} is not a year`);
+  if (!Number.isInteger(quarter.fiscalYear))
+    throw refused(path, info.lines, "fiscal_year", `${quarter.fiscalYear} is not a year`);
   if (![1, 2, 3, 4].includes(quarter.fiscalQuarter)) {
     throw refused(path, info.lines, "fiscal_quarter", `${quarter.fiscalQuarter} is not 1, 2, 3 or 4`);
   }

@@ -16,7 +16,13 @@ export interface Narrative {
 }
 
 /** The report around the narrative: title, who wrote it, chart, figures, analysis, checks and source. */
-export function reportMarkdown(figures: Figures, findings: Findings, analysis: Analysis, chart: Chart, narrative: Narrative): string {
+export function reportMarkdown(
+  figures: Figures,
+  findings: Findings,
+  analysis: Analysis,
+  chart: Chart,
+  narrative: Narrative,
+): string {
   const { current, company, source } = figures;
   return [
     `# ${company}: fiscal ${quarterName(current)} report`,
@@ -34,7 +40,10 @@ export function reportMarkdown(figures: Figures, findings: Findings, analysis: A
     list("Notes", analysis.notes),
     "## Checks of the data",
     `The sums of ${findings.quartersChecked} quarters were checked and hold.`,
-    list("Unusual quarters", findings.outliers.map((outlier) => `${outlierSentence(outlier)}${outlier.isCurrent ? ": **this quarter**" : ""}`)),
+    list(
+      "Unusual quarters",
+      findings.outliers.map((outlier) => `${outlierSentence(outlier)}${outlier.isCurrent ? ": **this quarter**" : ""}`),
+    ),
     list("Notes", findings.notes),
     `Method: ${findings.method}.`,
     `Source of the figures: ${basename(source)}.`,
@@ -82,9 +91,14 @@ function createMarked(chartSource: string): Marked {
       html: ({ text }) => escapeHtml(text),
       link({ href, tokens }) {
         const label = this.parser.parseInline(tokens);
-        return /^(https?:|mailto:)/i.test(href) ? `<a href="${escapeHtml(href)}" rel="noopener noreferrer">${label}</a>` : label;
+        return /^(https?:|mailto:)/i.test(href)
+          ? `<a href="${escapeHtml(href)}" rel="noopener noreferrer">${label}</a>`
+          : label;
       },
-      image: ({ href, text }) => (/^[^/:]+-chart\.png$/.test(href) ? `<img src="${escapeHtml(chartSource)}" alt="${escapeHtml(text)}">` : escapeHtml(text)),
+      image: ({ href, text }) =>
+        /^[^/:]+-chart\.png$/.test(href)
+          ? `<img src="${escapeHtml(chartSource)}" alt="${escapeHtml(text)}">`
+          : escapeHtml(text),
     },
   });
 }
@@ -101,7 +115,10 @@ function provenance({ writtenBy, model, because }: Narrative): string {
   }
 }
 
-const ROWS: readonly { readonly label: string; readonly field: "productSales" | "serviceSales" | "netSales" | "costOfSales" | "grossMargin" }[] = [
+const ROWS: readonly {
+  readonly label: string;
+  readonly field: "productSales" | "serviceSales" | "netSales" | "costOfSales" | "grossMargin";
+}[] = [
   { label: "Product sales", field: "productSales" },
   { label: "Service sales", field: "serviceSales" },
   { label: "**Net sales**", field: "netSales" },
@@ -126,7 +143,14 @@ function figuresTable(figures: Figures): string {
     ["US$ millions", quarterName(current), quarterName(yearAgo), "change", quarterName(previous), "change"],
     ["---", "--:", "--:", "--:", "--:", "--:"],
     ...rows,
-    ["Gross margin rate", rate(current), rate(yearAgo), signedPoints(grossMarginChange), rate(previous), signedPoints(onQuarter)],
+    [
+      "Gross margin rate",
+      rate(current),
+      rate(yearAgo),
+      signedPoints(grossMarginChange),
+      rate(previous),
+      signedPoints(onQuarter),
+    ],
   ];
   return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }

@@ -3,6 +3,7 @@
  * from a program of one's own instead of from the command line.
  */
 import { styleText } from "node:util";
+import { RunControl } from "@langchain/langgraph";
 import { openPersistence, type RunResult, runThread } from "langgraph-resilience";
 import { consoleReporter } from "langgraph-resilience/observability";
 import type { QuarterlyReport } from "./state.js";
@@ -43,29 +44,57 @@ async function main(): Promise<number> {
     for (const line of faultLines(describeFaults())) say(line);
     say();
     await persistence.ready();
-    const graph = builder.compile({ checkpointer: persistence.checkpointer, store: persistence.store, name: "quarterly-report" });
-    const result = await runThread(graph, { fiscalYear: 2024, fiscalQuarter: 3 }, { threadId, onEvent: consoleReporter({ write: say, color }) });
+    const graph = builder.compile({
+      checkpointer: persistence.checkpointer,
+      store: persistence.store,
+      name: "quarterly-report",
+    });
+    const control = new RunControl();
+    process.once("SIGINT", () => {
+      say("Stopping after the step in flight; Ctrl-C once more leaves at once. Nothing is lost.");
+      control.requestDrain("SIGINT");
+    });
+    const result = await runThread(
+      graph,
+      { fiscalYear: 2024, fiscalQuarter: 3 },
+      { threadId, control, onEvent: consoleReporter({ write: say, color }) },
+    );
     say();
     for (const line of resultLines(result, threadId)) say(line);
-    return result.status === "succeeded" ? 0 : result.status === "waiting_human" ? 3 : 1;
+    return { succeeded: 0, waiting_human: 3, failed: 1, aborted: 4, drained: 130 }[result.status];
   } finally {
     await persistence.close();
   }
 }
 
 function faultLines(faults: readonly string[]): string[] {
-  if (process.env.OPENAI_API_KEY) return ["The model is OpenAI's (OPENAI_API_KEY is set); no failures are made on purpose."];
+  if (process.env.OPENAI_API_KEY)
+    return ["The model is OpenAI's (OPENAI_API_KEY is set); no failures are made on purpose."];
   if (faults.length === 0) return ["The model is the bundled offline provider, without trouble."];
-  return ["The model is the bundled offline provider, which misbehaves on this script:", ...faults.map((fault) => `  ${fault}`)];
+  return [
+    "The model is the bundled offline provider, which misbehaves on this script:",
+    ...faults.map((fault) => `  ${fault}`),
+  ];
 }
 
 function resultLines(result: RunResult, threadId: string): string[] {
-  const { report, chart, delivery, degradations } = result.values as QuarterlyReport & { degradations?: { node: string; answeredBy: string; category: string }[] };
+  const { report, chart, delivery, degradations } = result.values as QuarterlyReport & {
+    degradations?: { node: string; answeredBy: string; category: string }[];
+  };
   const next = [`Look back:  npx lgr history ${threadId}`];
   if (result.status !== "succeeded") {
-    return [`The run ended as ${result.status}${result.error === undefined ? "" : `: ${result.error.message}`}`, `Go on with:  npx lgr resume ${threadId}`, ...next];
+    return [
+      `The run ended as ${result.status}${result.error === undefined ? "" : `: ${result.error.message}`}`,
+      `Go on with:  npx lgr resume ${threadId}`,
+      ...next,
+    ];
   }
-  const mail = delivery?.kind === "sent" ? `sent to ${delivery.to.join(", ")}` : delivery?.kind === "outbox" ? `${delivery.path}\n            ${delivery.note}` : `not sent: ${delivery?.reason}`;
+  const mail =
+    delivery?.kind === "sent"
+      ? `sent to ${delivery.to.join(", ")}`
+      : delivery?.kind === "outbox"
+        ? `${delivery.path}\n            ${delivery.note}`
+        : `not sent: ${delivery?.reason}`;
   return [
     bold("Results"),
     `  report    ${report?.markdownPath}`,

@@ -6,8 +6,14 @@ import { Findings } from "./outliers.js";
 export const QuarterlyReportInput = z.object({
   fiscalYear: z.number().int().describe("Fiscal year, such as 2024"),
   fiscalQuarter: z.number().int().describe("1 to 4"),
-  csv: z.string().optional().describe("Path of a CSV file with the columns of the bundled one; default: the bundled one"),
-  company: z.string().optional().describe("Name for titles; default: Apple Inc. for the bundled file, else the file's name"),
+  csv: z
+    .string()
+    .optional()
+    .describe("Path of a CSV file with the columns of the bundled one; default: the bundled one"),
+  company: z
+    .string()
+    .optional()
+    .describe("Name for titles; default: Apple Inc. for the bundled file, else the file's name"),
   mailTo: z.string().optional().describe("Recipient, or several separated by commas; default: MAIL_TO"),
   outputDir: z.string().optional().describe("Folder that gets a folder per thread; default: reports"),
 });
@@ -15,8 +21,13 @@ export const QuarterlyReportInput = z.object({
 /** What the model is asked for; its numbers are checked against the figures. */
 export const TrendAnalysis = z.object({
   headline: z.string().describe("One sentence for the head of the report"),
-  direction: z.enum(["growing", "flat", "shrinking"]).describe("Net sales against the year-ago quarter; flat is within 1 %"),
-  netSalesGrowthPercent: z.number().nullable().describe("Against the year-ago quarter, one decimal; null if that was 0"),
+  direction: z
+    .enum(["growing", "flat", "shrinking"])
+    .describe("Net sales against the year-ago quarter; flat is within 1 %"),
+  netSalesGrowthPercent: z
+    .number()
+    .nullable()
+    .describe("Against the year-ago quarter, one decimal; null if that was 0"),
   servicesSharePercent: z.number().describe("Service sales as a share of net sales, one decimal"),
   grossMarginPercent: z.number().describe("Gross margin as a share of net sales, one decimal"),
   drivers: z.array(z.string()).describe("What moved the quarter, most important first, each with its figure"),
@@ -44,7 +55,13 @@ const Report = z.object({
 export type Report = z.infer<typeof Report>;
 
 const Delivery = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("sent"), to: z.array(z.string()), refused: z.array(z.string()), messageId: z.string(), note: z.string() }),
+  z.object({
+    kind: z.literal("sent"),
+    to: z.array(z.string()),
+    refused: z.array(z.string()),
+    messageId: z.string(),
+    note: z.string(),
+  }),
   z.object({ kind: z.literal("outbox"), path: z.string(), messageId: z.string(), note: z.string() }),
   z.object({ kind: z.literal("failed"), noticePath: z.string(), reason: z.string(), note: z.string() }),
 ]);
@@ -64,8 +81,12 @@ export type QuarterlyReport = z.infer<typeof QuarterlyReportState>;
 export type Update = Partial<QuarterlyReport>;
 
 /** A field an earlier step has written. */
-export function present<K extends keyof QuarterlyReport>(state: QuarterlyReport, field: K): NonNullable<QuarterlyReport[K]> {
+export function present<K extends keyof QuarterlyReport>(
+  state: QuarterlyReport,
+  field: K,
+): NonNullable<QuarterlyReport[K]> {
   const value = state[field];
-  if (value === undefined || value === null) throw new TypeError(`The state has no "${field}": the step that writes it has not run`);
+  if (value === undefined || value === null)
+    throw new TypeError(`The state has no "${field}": the step that writes it has not run`);
   return value;
 }

@@ -2,16 +2,18 @@
  * Named places where a process may die: around every durable write and every effect. In production no handler is set
  * and a crash point is one comparison. A crash test arms a handler that ends the process at the nth passage.
  */
+import type { LaterStores } from "./store-ports.js";
 
-export type CrashPoint =
-  | "checkpoint.put.before"
-  | "checkpoint.put.after"
-  | "checkpoint.writes.before"
-  | "checkpoint.writes.after"
-  | "thread.record.before"
-  | "thread.record.after"
-  | "node.attempt.before"
-  | "node.attempt.after";
+/** What is written, one name a store; "node" is the attempt itself. */
+type Written =
+  | "checkpoint.put"
+  | "checkpoint.writes"
+  | "thread.record"
+  | "node.attempt"
+  | `${keyof LaterStores}.${string}`;
+
+/** `<store>.<operation>.before` and `.after`. */
+export type CrashPoint = `${Written}.${"before" | "after"}`;
 
 let handler: ((point: CrashPoint) => void) | undefined;
 

@@ -4,6 +4,7 @@
  */
 import type { BaseCheckpointSaver, BaseStore } from "@langchain/langgraph-checkpoint";
 import type { EventBus } from "./events.js";
+import type { LaterStores } from "./store-ports.js";
 
 /** What the last run on a thread came to. A thread whose process died keeps `running`. */
 export type ThreadStatus = "running" | "waiting_human" | "succeeded" | "failed" | "aborted" | "drained";
@@ -54,7 +55,7 @@ export interface ThreadStore {
   list(filter?: ThreadFilter): Promise<ThreadRecord[]>;
 }
 
-export interface Persistence {
+export interface Persistence extends LaterStores {
   readonly checkpointer: BaseCheckpointSaver;
   readonly store: BaseStore;
   readonly threads: ThreadStore;

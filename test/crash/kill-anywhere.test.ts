@@ -33,6 +33,8 @@ async function runChild(
 async function goOn(persistence: Persistence, thread: string, journal: string) {
   const graph = builder.compile({ checkpointer: persistence.checkpointer, name: "scenario" });
   const before = await inspectThread(graph, thread);
+  if (!before.stored)
+    await expect(resumeThread(graph, thread)).rejects.toThrow(/Nothing is stored.*lgr run <graph> --thread/);
   const result = before.stored
     ? await resumeThread(graph, thread)
     : await runThread(graph, { journal }, { threadId: thread });
@@ -98,7 +100,7 @@ function expectOneSuperstepRepeated(times: Record<string, number>, where: string
 describe("embedded Postgres", () => {
   const embedded = createFolder();
   afterAll(() => embedded.remove());
-  killEverywhere(() => `pglite:${join(embedded.path, "data")}`, full ? { sync: 3, async: 5 } : { sync: 9, async: 16 });
+  killEverywhere(() => `pglite:${join(embedded.path, "data")}`, full ? { sync: 3, async: 5 } : { sync: 13, async: 23 });
 });
 
 describeOnPostgres("PostgreSQL", () => {
@@ -107,5 +109,5 @@ describeOnPostgres("PostgreSQL", () => {
     database = await createDatabase();
   });
   afterAll(() => database.drop());
-  killEverywhere(() => database.url, full ? { sync: 1, async: 2 } : { sync: 3, async: 8 });
+  killEverywhere(() => database.url, full ? { sync: 1, async: 2 } : { sync: 5, async: 11 });
 });

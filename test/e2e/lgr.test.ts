@@ -3,7 +3,13 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createDatabase, createFolder, describeOnPostgres, type TestDatabase } from "../support/databases.js";
+import {
+  createDatabase,
+  createFolder,
+  describeOnPostgres,
+  hasPostgres,
+  type TestDatabase,
+} from "../support/databases.js";
 import { runLgr, started, startLgr, TINY, untilPrinted } from "../support/run-lgr.js";
 
 const folder = createFolder();
@@ -66,7 +72,7 @@ function story(dbOf: () => string): void {
   });
 }
 
-/** What does not depend on the database. */
+/** What does not depend on the database: told on the quicker one that there is. */
 function wholeStory(dbOf: () => string): void {
   const { lgr, run, waiting } = commands(dbOf);
 
@@ -151,7 +157,7 @@ function wholeStory(dbOf: () => string): void {
 describe("lgr on the embedded Postgres", () => {
   const db = `pglite:${join(folder.path, "data")}`;
   story(() => db);
-  wholeStory(() => db);
+  if (!hasPostgres) wholeStory(() => db);
 
   it("tells a second process who owns the folder", async () => {
     const waitFor = join(folder.path, "owner");
@@ -175,6 +181,7 @@ describeOnPostgres("lgr on PostgreSQL", () => {
   });
   afterAll(() => database.drop());
   story(() => database.url);
+  wholeStory(() => database.url);
 });
 
 describe("lgr, used wrongly", () => {
@@ -212,10 +219,8 @@ describe("lgr, used wrongly", () => {
     const help = await runLgr(["--help"]);
     expect(help.code).toBe(0);
     expect(help.stdout).toContain("Exit codes:");
-    for (const command of ["run", "resume", "threads", "history", "dev"]) {
-      const one = await runLgr([command, "--help"]);
-      expect(one.stdout).toContain(`Usage: lgr ${command}`);
-      expect(one.code).toBe(0);
-    }
+    const one = await runLgr(["resume", "--help"]);
+    expect(one.code).toBe(0);
+    expect(one.stdout).toMatch(/Usage: lgr resume[\s\S]*--action[\s\S]*Examples:/);
   });
 });

@@ -10,6 +10,7 @@ const serverUrl = inject("postgresUrl");
 
 /** `describe` for tests that need a real PostgreSQL; left out where there is none. */
 export const describeOnPostgres = describe.skipIf(!serverUrl);
+export const hasPostgres = serverUrl !== "";
 
 export interface TestDatabase {
   readonly url: string;

@@ -38,7 +38,10 @@ export async function rawComparison(state: QuarterlyReport): Promise<Update> {
       netSalesGrowthPercent: metrics.netSalesGrowth,
       servicesSharePercent: metrics.servicesShare,
       grossMarginPercent: metrics.grossMargin,
-      drivers: [`product sales ${signedPercent(metrics.productGrowth)} on the year`, `service sales ${signedPercent(metrics.serviceGrowth)} on the year`],
+      drivers: [
+        `product sales ${signedPercent(metrics.productGrowth)} on the year`,
+        `service sales ${signedPercent(metrics.serviceGrowth)} on the year`,
+      ],
       risks: [],
       notes: ["The model's analysis was not to be had; this is the raw comparison with the year-ago quarter."],
       source: "raw comparison",
@@ -52,8 +55,13 @@ function wrongNumbers(analysis: TrendAnalysis, metrics: Metrics): string | undef
     ["servicesSharePercent", analysis.servicesSharePercent, metrics.servicesShare],
     ["grossMarginPercent", analysis.grossMarginPercent, metrics.grossMargin],
   ] as const;
-  const wrong = facts.filter(([, given, right]) => (given === null || right === null ? given !== right : Math.abs(given - right) > TOLERANCE));
-  if (wrong.length > 0) return wrong.map(([name, given, right]) => `${name} is ${given}, the figures give ${right}`).join("; ");
+  const wrong = facts.filter(([, given, right]) =>
+    given === null || right === null ? given !== right : Math.abs(given - right) > TOLERANCE,
+  );
+  if (wrong.length > 0)
+    return wrong.map(([name, given, right]) => `${name} is ${given}, the figures give ${right}`).join("; ");
   const direction = directionOf(metrics.netSalesGrowth);
-  return analysis.direction === direction ? undefined : `direction is "${analysis.direction}", the figures give "${direction}"`;
+  return analysis.direction === direction
+    ? undefined
+    : `direction is "${analysis.direction}", the figures give "${direction}"`;
 }

@@ -20,17 +20,29 @@ export async function compileReport(state: QuarterlyReport, config: LangGraphRun
 }
 
 /** A shorter request: less to read, less to write, less to go wrong. */
-export async function shorterSummary(state: QuarterlyReport, config: LangGraphRunnableConfig, failure: ErrorReport): Promise<Update> {
+export async function shorterSummary(
+  state: QuarterlyReport,
+  config: LangGraphRunnableConfig,
+  failure: ErrorReport,
+): Promise<Update> {
   const messages = summaryPrompt(present(state, "figures"), present(state, "findings"));
   const { text, model } = await callModel({ model: await reportModel(), messages }, config);
   return save(state, { writtenBy: "shorterSummary", model, text, because: failure.message });
 }
 
 /** No model at all: sentences made of the figures. */
-export async function template(state: QuarterlyReport, _config: LangGraphRunnableConfig, failure: ErrorReport): Promise<Update> {
+export async function template(
+  state: QuarterlyReport,
+  _config: LangGraphRunnableConfig,
+  failure: ErrorReport,
+): Promise<Update> {
   const figures = present(state, "figures");
   const metrics = metricsOf(figures);
-  const text = [revenueSentence(figures, metrics), mixSentence(figures, metrics), marginSentence(figures, metrics)].join("\n\n");
+  const text = [
+    revenueSentence(figures, metrics),
+    mixSentence(figures, metrics),
+    marginSentence(figures, metrics),
+  ].join("\n\n");
   return save(state, { writtenBy: "template", text, because: failure.message });
 }
 

@@ -9,5 +9,10 @@ export async function drawChart(state: QuarterlyReport): Promise<Update> {
   const figures = present(state, "figures");
   const base = join(present(state, "folder"), `${quarterSlug(figures.current)}-chart`);
   const svg = chartSvg(figures);
-  return { chart: { svgPath: await writeWhole(`${base}.svg`, svg), pngPath: await writeWhole(`${base}.png`, await chartPng(svg)) } };
+  return {
+    chart: {
+      svgPath: await writeWhole(`${base}.svg`, svg),
+      pngPath: await writeWhole(`${base}.png`, await chartPng(svg)),
+    },
+  };
 }

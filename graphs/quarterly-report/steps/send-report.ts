@@ -16,7 +16,14 @@ export async function sendReport(state: QuarterlyReport, config: LangGraphRunnab
   if (!url) {
     const path = join(present(state, "folder"), "outbox", `${quarterSlug(state)}-report.eml`);
     await writeWhole(path, await mailFile(mail));
-    return { delivery: { kind: "outbox", path, messageId, note: "Not sent: SMTP_URL is not set, so the mail lies in the outbox as a file." } };
+    return {
+      delivery: {
+        kind: "outbox",
+        path,
+        messageId,
+        note: "Not sent: SMTP_URL is not set, so the mail lies in the outbox as a file.",
+      },
+    };
   }
   const { accepted, refused } = await sendBySmtp(url, mail, config.signal);
   const partly = refused.length === 0 ? "" : ` The server refused ${refused.join(", ")}.`;
@@ -24,7 +31,11 @@ export async function sendReport(state: QuarterlyReport, config: LangGraphRunnab
 }
 
 /** The mail failed for good: the report stays where it is, and a notice beside it tells the person. */
-export async function keepSavedReport(state: QuarterlyReport, config: LangGraphRunnableConfig, failure: ErrorReport): Promise<Update> {
+export async function keepSavedReport(
+  state: QuarterlyReport,
+  config: LangGraphRunnableConfig,
+  failure: ErrorReport,
+): Promise<Update> {
   const { markdownPath, htmlPath } = present(state, "report");
   const noticePath = join(present(state, "folder"), `${quarterSlug(state)}-MAIL-NOT-SENT.txt`);
   const reason = `${failure.category}: ${failure.message}`;

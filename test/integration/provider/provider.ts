@@ -1,0 +1,71 @@
+/** A provider with an answer of three stream events, and the ways the tests ask it. */
+import { ChatOpenAI } from "@langchain/openai";
+import { onTestFinished } from "vitest";
+import {
+  type FaultyProvider,
+  type FaultyProviderOptions,
+  startFaultyProvider,
+} from "../../../src/chaos/faulty-provider.js";
+
+export const ANSWER = "offline: one two three four five six seven eight nine ten eleven";
+/** What has left when the answer stops in the middle: two of its three events. */
+export const HALF = "offline: one two three four five six seven";
+export const QUESTION = { model: "m-1", messages: [{ role: "user", content: "How did the quarter go?" }] };
+
+/** Closed when the test has finished. */
+export async function providerFor(options: Partial<FaultyProviderOptions> = {}): Promise<FaultyProvider> {
+  const provider = await startFaultyProvider({ answer: () => ANSWER, ...options });
+  onTestFinished(() => provider.close());
+  return provider;
+}
+
+/** ChatOpenAI as docs/chaos.md sets it up: no retries of its own. */
+export function chatOpenAi(baseUrl: string, model = "m-1"): ChatOpenAI {
+  return new ChatOpenAI({
+    model,
+    apiKey: "sk-secret",
+    maxRetries: 0,
+    useResponsesApi: false,
+    configuration: { baseURL: baseUrl },
+  });
+}
+
+export function ask(baseUrl: string, body: object = QUESTION, signal?: AbortSignal): Promise<Response> {
+  return fetch(`${baseUrl}/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: "Bearer sk-secret" },
+    body: JSON.stringify(body),
+    ...(signal && { signal }),
+  });
+}
+
+/** The `data:` lines of a stream, parsed where they are JSON. */
+export function eventsIn(body: string): unknown[] {
+  return body
+    .split("\n")
+    .filter((line) => line.startsWith("data: "))
+    .map((line) => {
+      try {
+        return JSON.parse(line.slice(6));
+      } catch {
+        return line.slice(6);
+      }
+    });
+}
+
+export const contentIn = (events: readonly unknown[]): string =>
+  (events as { choices?: { delta?: { content?: string } }[] }[])
+    .map((event) => event.choices?.[0]?.delta?.content ?? "")
+    .join("");
+
+/** The body as far as it came, and what ended it other than its end. */
+export async function readToTheEnd(response: Response): Promise<{ text: string; error?: Error }> {
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    for await (const part of response.body ?? []) text += decoder.decode(part, { stream: true });
+    return { text };
+  } catch (error) {
+    return { text, error: error as Error };
+  }
+}
