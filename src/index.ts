@@ -27,6 +27,7 @@ export {
 } from "./errors/categories.js";
 export { classifyError } from "./errors/classify.js";
 export { isControlFlow, rethrowControlFlow } from "./errors/control-flow.js";
+export type { ErrorRule } from "./errors/error-rule.js";
 export type { ErrorFacts } from "./errors/facts.js";
 export {
   AttemptTimeoutError,
@@ -44,7 +45,7 @@ export {
   ThreadError,
 } from "./errors/own-errors.js";
 export type { ErrorReport } from "./errors/report.js";
-export { defineErrorRule, type ErrorRule } from "./errors/rules.js";
+export { defineErrorRule } from "./errors/rules.js";
 export { type Attempt, attempt } from "./langgraph/attempt-scope.js";
 export { type HumanInterventionOptions, type HumanTask, humanIntervention } from "./langgraph/human-intervention.js";
 export { installRecovery, type RecoveryOptions } from "./langgraph/install-recovery.js";

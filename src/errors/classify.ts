@@ -1,7 +1,8 @@
 import { CATEGORY_POLICIES, type Category } from "./categories.js";
+import type { ErrorRule } from "./error-rule.js";
 import { type ErrorFacts, factsOf } from "./facts.js";
 import type { ErrorReport } from "./report.js";
-import { type ErrorRule, rulesOf } from "./rules.js";
+import { rulesOf } from "./rules.js";
 
 /**
  * What a failure means. Typed facts first (status, provider code, errno, SQLSTATE, class, name), causes before

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { classifyError } from "../../../src/errors/classify.js";
-import { defineErrorRule, type ErrorRule } from "../../../src/errors/rules.js";
+import type { ErrorRule } from "../../../src/errors/error-rule.js";
+import { defineErrorRule } from "../../../src/errors/rules.js";
 
 const undo: (() => void)[] = [];
 const define = (rule: ErrorRule) => {
