@@ -142,7 +142,10 @@ function chartOption(figures: Figures): echarts.EChartsCoreOption {
         type: "line",
         data: shown.map(total),
         lineStyle: { opacity: 0 },
-        symbol: "none",
+        // A label hangs on its symbol and shares its opacity, so the symbol is there and has no colour.
+        symbol: "circle",
+        symbolSize: 1,
+        itemStyle: { color: "transparent" },
         silent: true,
         label: {
           show: true,

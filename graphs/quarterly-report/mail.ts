@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { InvalidInputError } from "langgraph-resilience";
+import { ConfigError, InvalidInputError } from "langgraph-resilience";
 import { createTransport, type SendMailOptions } from "nodemailer";
 import { quarterName } from "./figures.js";
 import { reportHtml } from "./report.js";
@@ -19,8 +19,12 @@ export function recipients(mailTo: string | undefined): string[] {
     .filter((address) => address !== "");
 }
 
-/** @throws InvalidInputError before any work is done for a mail that could not be addressed */
+/**
+ * @throws InvalidInputError before any work is done for a mail that could not be addressed
+ * @throws ConfigError for an SMTP_URL that is none
+ */
 export function checkRecipients(mailTo: string | undefined): void {
+  if (process.env.SMTP_URL) checkSmtpUrl(process.env.SMTP_URL);
   const addresses = recipients(mailTo);
   const wrong = addresses.find((address) => !ADDRESS.test(address));
   if (wrong !== undefined) throw new InvalidInputError(`mailTo: ${JSON.stringify(wrong)} is not a mail address`);
@@ -62,6 +66,7 @@ export async function sendBySmtp(
   mail: SendMailOptions,
   signal?: AbortSignal,
 ): Promise<{ accepted: string[]; refused: string[] }> {
+  checkSmtpUrl(url);
   signal?.throwIfAborted();
   const transport = createTransport({ url, ...TIMEOUTS });
   try {
@@ -74,6 +79,14 @@ export async function sendBySmtp(
   } finally {
     transport.close();
   }
+}
+
+/** nodemailer takes what it cannot read for port 587 of this machine, where another mail server may listen. */
+function checkSmtpUrl(url: string): void {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed !== undefined && ["smtp:", "smtps:"].includes(parsed.protocol) && parsed.hostname !== "") return;
+  // It may hold a password, so it is not printed.
+  throw new ConfigError("SMTP_URL is not an address like smtp://user:password@mail.example.com:587");
 }
 
 /** The mail as a file that mail programs open as a draft (`X-Unsent` is Outlook's header for that). */

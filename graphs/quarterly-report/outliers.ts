@@ -24,6 +24,8 @@ export type Findings = z.infer<typeof Findings>;
 
 /** Iglewicz and Hoaglin's threshold. */
 const THRESHOLD = 3.5;
+/** Per cent: a spread below it is what binary fractions leave of equal values. */
+const NOISE = 1e-9;
 /** Below this many values a median absolute deviation says little. */
 const MIN_VALUES = 8;
 
@@ -86,8 +88,8 @@ export function modifiedZScores(values: readonly number[]): number[] {
   const distances = finite.map((value) => Math.abs(value - middle));
   const mad = median(distances);
   const meanDistance = distances.reduce((sum, distance) => sum + distance, 0) / (distances.length || 1);
-  const spread = mad > 0 ? mad / 0.6745 : meanDistance * 1.253314;
-  return values.map((value) => (spread === 0 || !Number.isFinite(value) ? 0 : (value - middle) / spread));
+  const spread = mad > NOISE ? mad / 0.6745 : meanDistance * 1.253314;
+  return values.map((value) => (spread <= NOISE || !Number.isFinite(value) ? 0 : (value - middle) / spread));
 }
 
 function median(values: readonly number[]): number {

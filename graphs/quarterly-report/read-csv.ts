@@ -85,7 +85,7 @@ function toQuarter(path: string, { record, info }: Line): Quarter {
   const number = (column: Column) => {
     const cell = record[column] ?? "";
     if (!/^[+-]?\d+(\.\d+)?$/.test(cell))
-      throw refused(path, info.lines, column, `${JSON.stringify(cell)} is not a number`);
+      throw refused(path, info.lines, column, `${JSON.stringify(cell)} is not a number like 85777`);
     return Number(cell);
   };
   const values = Object.fromEntries(
@@ -93,7 +93,7 @@ function toQuarter(path: string, { record, info }: Line): Quarter {
   );
   const quarter = { ...values, periodEnd: record.period_end ?? "", line: info.lines } as unknown as Quarter;
   if (!Number.isInteger(quarter.fiscalYear))
-    throw refused(path, info.lines, "fiscal_year", `${quarter.fiscalYear} is not a year`);
+    throw refused(path, info.lines, "fiscal_year", `${quarter.fiscalYear} is not a year like 2024`);
   if (![1, 2, 3, 4].includes(quarter.fiscalQuarter)) {
     throw refused(path, info.lines, "fiscal_quarter", `${quarter.fiscalQuarter} is not 1, 2, 3 or 4`);
   }

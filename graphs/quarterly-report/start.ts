@@ -30,7 +30,10 @@ if (flags.includes("--help") || flags.includes("-h")) {
   process.exitCode = 2;
 } else {
   process.env.OFFLINE_PROVIDER = flags.includes("--calm") ? "calm" : "scripted";
-  process.exitCode = await main();
+  process.exitCode = await main().catch((error: unknown) => {
+    process.stderr.write(`npm start: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  });
 }
 
 async function main(): Promise<number> {

@@ -4,7 +4,7 @@ import { networkInterfaces } from "node:os";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { startFaultyProvider } from "../../../src/chaos/faulty-provider.js";
 import { systemClock } from "../../../src/core/clock.js";
-import { ANSWER, ask, chatOpenAi, contentIn, eventsIn, providerFor, QUESTION } from "./provider.js";
+import { ANSWER, ask, chatOpenAi, completionOf, contentIn, eventsIn, providerFor, QUESTION } from "./provider.js";
 
 const LABEL = "langgraph-resilience";
 
@@ -16,7 +16,7 @@ describe("a whole answer", () => {
     expect(response.status).toBe(200);
     expect(response.headers.get("content-type")).toBe("application/json");
     expect(response.headers.get("x-offline-provider")).toBe(LABEL);
-    const body = await response.json();
+    const body = (await response.json()) as { created: number };
     // 23 and 64 characters, four to a token
     expect(body).toEqual({
       id: "chatcmpl-offline-1",
@@ -54,13 +54,13 @@ describe("a whole answer", () => {
       type: "json_schema",
       json_schema: { name: "trend", schema: { type: "object", required: ["direction"] } },
     };
-    const body = await (await ask(baseUrl, { ...QUESTION, response_format: format })).json();
-    expect(JSON.parse(body.choices[0].message.content)).toEqual({ asked: "trend", fields: ["direction"] });
+    const { text } = await completionOf(ask(baseUrl, { ...QUESTION, response_format: format }));
+    expect(JSON.parse(text)).toEqual({ asked: "trend", fields: ["direction"] });
   });
 
   it("does not prefix a model twice", async () => {
     const { baseUrl } = await providerFor();
-    expect((await (await ask(baseUrl, { ...QUESTION, model: "offline-x" })).json()).model).toBe("offline-x");
+    expect((await completionOf(ask(baseUrl, { ...QUESTION, model: "offline-x" }))).model).toBe("offline-x");
   });
 });
 

@@ -2,7 +2,18 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { describeFault, type Fault, type FaultKind } from "../../../src/chaos/faults.js";
 import { classifyError } from "../../../src/errors/classify.js";
-import { ANSWER, ask, chatOpenAi, contentIn, eventsIn, HALF, providerFor, QUESTION, readToTheEnd } from "./provider.js";
+import {
+  ANSWER,
+  ask,
+  chatOpenAi,
+  completionOf,
+  contentIn,
+  eventsIn,
+  HALF,
+  providerFor,
+  QUESTION,
+  readToTheEnd,
+} from "./provider.js";
 
 const STREAMED = { ...QUESTION, stream: true };
 
@@ -251,7 +262,7 @@ describe("stall", () => {
 describe("invalid_structure", () => {
   const contentOf = async (fault: Fault, answer: object) => {
     const { baseUrl } = await providerFor({ answer: () => answer, script: [fault] });
-    return (await (await ask(baseUrl)).json()).choices[0].message.content;
+    return (await completionOf(ask(baseUrl))).text;
   };
 
   it("leaves the first field out and puts numbers into words", async () => {

@@ -39,6 +39,18 @@ export function ask(baseUrl: string, body: object = QUESTION, signal?: AbortSign
   });
 }
 
+interface Completion {
+  readonly model: string;
+  readonly created: number;
+  readonly choices: readonly { readonly message: { readonly content: string } }[];
+}
+
+/** A whole answer, and the text in it. */
+export async function completionOf(asked: Promise<Response>): Promise<Completion & { text: string }> {
+  const body = (await (await asked).json()) as Completion;
+  return { ...body, text: body.choices[0]?.message.content ?? "" };
+}
+
 /** The `data:` lines of a stream, parsed where they are JSON. */
 export function eventsIn(body: string): unknown[] {
   return body
