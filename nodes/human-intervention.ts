@@ -1,5 +1,10 @@
 import type { Command, LangGraphRunnableConfig } from "@langchain/langgraph";
-import { type HumanInterventionOptions, type HumanTask, humanIntervention, rethrowControlFlow } from "langgraph-resilience";
+import {
+  type HumanInterventionOptions,
+  type HumanTask,
+  humanIntervention,
+  rethrowControlFlow,
+} from "langgraph-resilience";
 
 export interface AnnouncedIntervention extends HumanInterventionOptions {
   /** Called each time the question is put, so also when a thread with an open question is resumed. */
@@ -19,7 +24,10 @@ export function announcedIntervention({ announce, ...options }: AnnouncedInterve
       await announce(task);
     } catch (error) {
       rethrowControlFlow(error);
-      process.emitWarning(`Announcing the failure of "${task.failure.node}" failed: ${String(error)}`, "InterventionWarning");
+      process.emitWarning(
+        `Announcing the failure of "${task.failure.node}" failed: ${String(error)}`,
+        "InterventionWarning",
+      );
     }
     return await ask(task, config);
   };

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
@@ -26,10 +26,11 @@ export async function writeWhole(path: string, content: string | Uint8Array): Pr
   return path;
 }
 
-/** A thread's name may hold anything; a folder's may not. */
+/** A thread's name may hold anything; a folder's may not. Names that had to be changed stay apart by a hash. */
 function safeName(name: string): string {
-  return name
+  const safe = name
     .replace(/[^\p{L}\p{N}._-]+/gu, "_")
     .replace(/^\.+/, "_")
     .slice(0, 100);
+  return safe === name ? name : `${safe}-${createHash("sha256").update(name).digest("hex").slice(0, 8)}`;
 }

@@ -2,6 +2,8 @@
  * `npm start`: the quarterly-report graph on real figures, with failures on purpose. Also an example of running a graph
  * from a program of one's own instead of from the command line.
  */
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { styleText } from "node:util";
 import { RunControl } from "@langchain/langgraph";
 import { openPersistence, type RunResult, runThread } from "langgraph-resilience";
@@ -15,6 +17,10 @@ offline model provider (or OpenAI, with OPENAI_API_KEY).
 
   --calm   the bundled provider makes no trouble; by default it misbehaves on a printed script
 `;
+
+// What lgr and the development server read by langgraph.json; a variable that is set already wins.
+const dotEnv = fileURLToPath(new URL("../../.env", import.meta.url));
+if (existsSync(dotEnv)) process.loadEnvFile(dotEnv);
 
 const flags = process.argv.slice(2);
 const color = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
@@ -64,7 +70,7 @@ async function main(): Promise<number> {
     );
     say();
     for (const line of resultLines(result, threadId)) say(line);
-    return { succeeded: 0, waiting_human: 3, failed: 1, aborted: 4, drained: 130 }[result.status];
+    return { succeeded: 0, waiting_human: 3, paused: 3, failed: 1, aborted: 4, drained: 130 }[result.status];
   } finally {
     await persistence.close();
   }

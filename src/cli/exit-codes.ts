@@ -1,3 +1,6 @@
+import { classifyError } from "../errors/classify.js";
+import type { RunResult } from "../langgraph/threads/run.js";
+
 /** What the process's exit code says. `lgr --help` prints this table. */
 export const EXIT = {
   ok: 0,
@@ -14,7 +17,7 @@ export const EXIT_TEXTS: readonly (readonly [number, string])[] = [
   [EXIT.ok, "done"],
   [EXIT.failed, "the run failed"],
   [EXIT.usage, "wrong usage, configuration or input"],
-  [EXIT.waitingHuman, "the run waits for a person"],
+  [EXIT.waitingHuman, "the run waits, for a person or where the graph says"],
   [EXIT.aborted, "the run was aborted by a person"],
   [EXIT.notFound, "no such thread or checkpoint, or nothing to resume"],
   [EXIT.ownedElsewhere, "another process owns the database folder"],
@@ -35,17 +38,17 @@ const BY_CODE: Readonly<Record<string, number>> = {
 
 export function exitCodeOf(error: unknown): number {
   const code = (error as { code?: unknown } | null | undefined)?.code;
-  return (typeof code === "string" ? BY_CODE[code] : undefined) ?? EXIT.failed;
+  const known = typeof code === "string" ? BY_CODE[code] : undefined;
+  if (known !== undefined) return known;
+  return classifyError(error).category === "invalid_input" ? EXIT.usage : EXIT.failed;
 }
 
-export function exitCodeOfStatus(
-  status: "succeeded" | "waiting_human" | "failed" | "aborted" | "drained",
-  error: unknown,
-): number {
+export function exitCodeOfStatus(status: RunResult["status"], error: unknown): number {
   switch (status) {
     case "succeeded":
       return EXIT.ok;
     case "waiting_human":
+    case "paused":
       return EXIT.waitingHuman;
     case "failed":
       return exitCodeOf(error);

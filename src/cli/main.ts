@@ -24,10 +24,9 @@ const program = new Command("lgr")
     `\nExit codes:\n${EXIT_TEXTS.map(([code, text]) => `  ${String(code).padStart(3)}  ${text}`).join("\n")}`,
   );
 
-// A reader that has seen enough (`lgr history q3 | head`) is no failure.
+// A reader that has seen enough (`lgr run … | head`) ends its reading and not the run.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
-  process.exit(EXIT.ok);
 });
 
 addRunCommand(program);

@@ -1,6 +1,8 @@
 /** Where the commands write: lines for people on a terminal, or one JSON object a line for machines. */
 import type { ResilienceEvent } from "../core/events.js";
-import { redact } from "../core/redact.js";
+import { redact, redactText } from "../core/redact.js";
+import { shellQuote } from "../core/shell-quote.js";
+import { errorText } from "../langgraph/threads/inspect-thread.js";
 import type { RunResult } from "../langgraph/threads/run.js";
 import { consoleReporter, jsonReporter } from "../observability/console-reporter.js";
 import { commandName } from "./command-name.js";
@@ -32,39 +34,53 @@ export function createOutput(json: boolean): Output {
 /** How a run ended, and what to do next. */
 export function printResult(output: Output, result: RunResult): void {
   const { error, waitingFor, ...rest } = result;
+  const message = error === undefined ? undefined : redactText(errorText(error));
   output.object({
     type: "result",
     ...rest,
     values: redact(rest.values),
-    waitingFor: waitingFor.map((one) => ({ ...one, value: one.request === undefined ? redact(one.value) : undefined })),
-    ...(error === undefined
-      ? {}
-      : { error: { name: error.name, message: error.message, code: (error as { code?: unknown }).code } }),
+    waitingFor: waitingFor.map((one) => ({
+      ...one,
+      value: one.request === undefined ? redact(one.value) : undefined,
+    })),
+    ...(error === undefined ? {} : { error: { name: error.name, message, code: (error as { code?: unknown }).code } }),
   });
-  const thread = result.name ?? result.threadId;
   output.line();
+  for (const text of resultLines(result, message)) output.line(text);
+}
+
+function resultLines(result: RunResult, message: string | undefined): string[] {
+  const thread = shellQuote(result.name ?? result.threadId);
+  const lgr = commandName();
   switch (result.status) {
-    case "succeeded":
-      output.line(result.ran ? "Result:" : `Thread ${thread} has finished already; nothing was run. Its result:`);
-      for (const text of valueLines(result.values)) output.line(`  ${text}`);
-      return;
+    case "succeeded": {
+      const head = result.ran ? "Result:" : `Thread ${thread} has finished already; nothing was run. Its result:`;
+      return [head, ...valueLines(result.values).map((line) => `  ${line}`)];
+    }
     case "waiting_human":
-      for (const one of waitingFor)
-        for (const text of requestLines(one, thread, waitingFor.length > 1)) output.line(text);
-      return;
+      return [
+        ...(message === undefined ? [] : [message, ""]),
+        ...result.waitingFor.flatMap((one) =>
+          requestLines(one, result.name ?? result.threadId, result.waitingFor.length > 1),
+        ),
+      ];
+    case "paused":
+      return [`Paused before ${result.next.join(", ")}, as the graph says. Go on with:  ${lgr} resume ${thread}`];
     case "failed":
-      output.line(`The run failed: ${error?.message ?? "for an unknown reason"}`);
-      output.line(
-        `Once the cause is mended:  ${commandName()} resume ${thread}   (with the same input; other input needs a new thread)`,
-      );
-      output.line(`Where it stands:           ${commandName()} history ${thread}`);
-      return;
+      if (result.checkpointId === undefined)
+        return [
+          `The run failed before anything was stored: ${message}`,
+          "Start it again once that is mended; the thread's name is still free.",
+        ];
+      return [
+        `The run failed: ${message}`,
+        `Once the cause is mended:  ${lgr} resume ${thread}`,
+        `With other input:          ${lgr} run <graph> --thread ${thread} --if-exists newTurn --input '{…}'`,
+        `Where it stands:           ${lgr} history ${thread}`,
+      ];
     case "aborted":
-      output.line(error?.message ?? "The run was aborted.");
-      output.line(`Its checkpoints:  ${commandName()} history ${thread}`);
-      return;
+      return [message ?? "The run was aborted.", `Its checkpoints:  ${lgr} history ${thread}`];
     case "drained":
-      output.line(`Stopped; nothing is lost. Go on with:  ${commandName()} resume ${thread}`);
-      return;
+      return [`Stopped; nothing is lost. Go on with:  ${lgr} resume ${thread}`];
   }
 }

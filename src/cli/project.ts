@@ -86,7 +86,7 @@ interface LoadedBuilder {
 }
 
 async function loadBuilder(project: Project, name: string): Promise<LoadedBuilder> {
-  const entry = project.graphs[name];
+  const entry = Object.hasOwn(project.graphs, name) ? project.graphs[name] : undefined;
   if (entry === undefined) {
     const known = Object.keys(project.graphs).join(", ");
     throw new ConfigError(`There is no graph "${name}" in langgraph.json; it names: ${known === "" ? "none" : known}`);
@@ -95,7 +95,7 @@ async function loadBuilder(project: Project, name: string): Promise<LoadedBuilde
   const file = isAbsolute(path) ? path : resolve(project.directory, path);
   if (!existsSync(file)) throw new ConfigError(`Graph "${name}": ${path} does not exist`);
   await ensureTypeScript(file);
-  const module = (await import(pathToFileURL(file).href)) as Record<string, unknown>;
+  const module = await importGraph(name, file);
   const value = module[exported];
   const made: unknown = typeof value === "function" ? await value() : value;
   const graph = made as
@@ -113,6 +113,14 @@ async function loadBuilder(project: Project, name: string): Promise<LoadedBuilde
   };
   const compile = builder.compile as (options: object) => unknown;
   return { compile: (options) => compile.call(builder, options), interrupts };
+}
+
+async function importGraph(name: string, file: string): Promise<Record<string, unknown>> {
+  try {
+    return (await import(pathToFileURL(file).href)) as Record<string, unknown>;
+  } catch (error) {
+    throw new ConfigError(`Graph "${name}": ${file} cannot be loaded: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** "./graph.ts:graph", where a Windows drive letter has a colon too. */

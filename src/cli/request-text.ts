@@ -1,5 +1,7 @@
 /** An open question as text: what failed, what was tried, what may be done, and the exact commands to do it. */
 import { NODE_STEP } from "../core/records.js";
+import { redact } from "../core/redact.js";
+import { shellQuote } from "../core/shell-quote.js";
 import type { PendingInterrupt } from "../langgraph/threads/inspect-thread.js";
 import type { Action } from "../recovery/decision.js";
 import type { InterventionRequest } from "../recovery/intervention-request.js";
@@ -56,7 +58,10 @@ function decisionLines({ decisions }: InterventionRequest): string[] {
 function commandLines(request: InterventionRequest, which: string, thread: string): string[] {
   const rows = request.actions.map(
     (offer) =>
-      [`  ${commandName()} resume ${thread} ${example(offer.action, request)}${which}`, offer.description] as const,
+      [
+        `  ${commandName()} resume ${shellQuote(thread)} ${example(offer.action, request)}${which}`,
+        offer.description,
+      ] as const,
   );
   const width = Math.max(...rows.map(([command]) => command.length));
   return rows.map(([command, text]) => `${command.padEnd(width)}  # ${text}`);
@@ -67,7 +72,7 @@ function example(action: Action, request: InterventionRequest): string {
     case "adjust":
       return `--action adjust --state '{"key":"value"}' --parameters '${JSON.stringify(request.suggestion.parameters ?? { maxAttempts: 6 })}'`;
     case "fallback":
-      return `--action fallback --step ${request.fallbacks[0] ?? "<step>"}`;
+      return `--action fallback --step ${shellQuote(request.fallbacks[0] ?? "")}`;
     case "provide":
       return `--action provide --result '{"key":"value"}'`;
     case "abort":
@@ -87,8 +92,8 @@ function inputLines(input: unknown): string[] {
 
 function foreignQuestion(question: PendingInterrupt, thread: string, which: string): string[] {
   return [
-    `Node "${question.node}" asks: ${JSON.stringify(question.value)}`,
-    `  ${commandName()} resume ${thread} --answer '<json>'${which}`,
+    `Node "${question.node}" asks: ${JSON.stringify(redact(question.value))}`,
+    `  ${commandName()} resume ${shellQuote(thread)} --answer '<json>'${which}`,
     "",
   ];
 }

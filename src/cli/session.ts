@@ -5,6 +5,7 @@ import { ConfigError, ThreadError } from "../errors/own-errors.js";
 import type { GraphLike } from "../langgraph/threads/graph.js";
 import { openPersistence } from "../persistence/open.js";
 import { commandName } from "./command-name.js";
+import { databaseOf } from "./database.js";
 import { createOutput, type Output } from "./output.js";
 import { loadGraph, openProject, type Project } from "./project.js";
 
@@ -31,7 +32,7 @@ export async function withSession<T>(
   work: (session: CommandSession) => Promise<T>,
 ): Promise<T> {
   const project = openProject(options.config);
-  const persistence = openPersistence(options.db ?? process.env.DATABASE_URL);
+  const persistence = openPersistence(databaseOf(project, options));
   const loaded = new Map<string, Promise<GraphLike>>();
   const graph = (name: string): Promise<GraphLike> => {
     const known = loaded.get(name) ?? loadGraph(project, name, persistence);

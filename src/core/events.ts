@@ -8,7 +8,7 @@ import type { ErrorReport } from "../errors/report.js";
 export interface EventPayloads {
   "run.started": { readonly resumed: boolean };
   "run.finished": {
-    readonly outcome: "succeeded" | "waiting_human" | "failed" | "aborted" | "drained";
+    readonly outcome: "succeeded" | "waiting_human" | "paused" | "failed" | "aborted" | "drained";
     readonly message?: string;
   };
   "node.started": { readonly directive?: string };

@@ -6,8 +6,8 @@ import type { BaseCheckpointSaver, BaseStore } from "@langchain/langgraph-checkp
 import type { EventBus } from "./events.js";
 import type { LaterStores } from "./store-ports.js";
 
-/** What the last run on a thread came to. A thread whose process died keeps `running`. */
-export type ThreadStatus = "running" | "waiting_human" | "succeeded" | "failed" | "aborted" | "drained";
+/** What the last run on a thread came to; `paused` before or after a node by the graph's own `interruptBefore` or `interruptAfter`. A thread whose process died keeps `running`. */
+export type ThreadStatus = "running" | "waiting_human" | "paused" | "succeeded" | "failed" | "aborted" | "drained";
 
 export interface ThreadRecord {
   /** A UUID, unless the thread was made by other means with a name of its own. */

@@ -7,7 +7,7 @@ import { isControlFlow } from "../errors/control-flow.js";
 import { RunAbortedError } from "../errors/own-errors.js";
 import { ACTIONS, type Decision, decisionSchema } from "../recovery/decision.js";
 import { type InterventionRequest, interventionRequest } from "../recovery/intervention-request.js";
-import { wrapReentry } from "./envelope.js";
+import { sealReentry } from "./envelope.js";
 import { type RunContext, runContextOf } from "./run-context.js";
 
 /** Configurable key: the alias of the thread, for commands that people can type. */
@@ -70,16 +70,11 @@ function ask(request: InterventionRequest, context: RunContext, config: LangGrap
 }
 
 function act(failure: FailureRecord, decision: Decision, humanNode: string): Command {
-  const reenter = (directive: Directive, input: unknown = failure.input, update: Record<string, unknown> = {}) =>
-    new Command({
-      update,
-      goto: [
-        new Send(
-          failure.node,
-          wrapReentry({ v: 1, input, directive, attempts: failure.attempts, decisions: failure.decisions }),
-        ),
-      ],
-    });
+  const reenter = (directive: Directive, input: unknown = failure.input, state: Record<string, unknown> = {}) => {
+    const { attempts, decisions } = failure;
+    const { sent, update } = sealReentry({ v: 1, input, directive, attempts, decisions });
+    return new Command({ update: { ...state, ...update }, goto: [new Send(failure.node, sent)] });
+  };
   switch (decision.action) {
     case "retry":
       return reenter({ kind: "retry" });

@@ -3,7 +3,7 @@ import { takeFailure } from "../core/failures.js";
 import type { Degradation, FailureRecord } from "../core/records.js";
 import { classifyError } from "../errors/classify.js";
 import { ConfigError, NodeFailedError } from "../errors/own-errors.js";
-import { reentryOf } from "./envelope.js";
+import { REENTRIES, reentryOf } from "./envelope.js";
 import { type HumanInterventionOptions, type HumanTask, humanIntervention } from "./human-intervention.js";
 import {
   attachErrorHandler,
@@ -83,15 +83,15 @@ function onFailure(
   // The record of a failure dies with its process; the step is then tried anew rather than guessed at. The same holds
   // for a failure that ended the run: whoever resumes has presumably mended what was wrong.
   if (!wasThrownHere(error)) return new Command({ goto: [new Send(name, input)] });
-  const failure = takeFailure(error, failedTaskNamespace(config)) ?? unrecorded(name, input, error);
+  const failure = takeFailure(error, failedTaskNamespace(config)) ?? unrecorded(name, input, error, config);
   // Not the error itself: LangGraph holds what it has handed to a handler for handled, and would go on as if it were.
   if (nextRung(failure) !== "human") throw new NodeFailedError(name, failure.report.category, error);
   return new Command({ goto: [new Send(humanNode, { failure: { ...failure, node: name } } satisfies HumanTask)] });
 }
 
 /** LangGraph itself refused what the node returned, after the decorator had let it go. */
-function unrecorded(node: string, given: unknown, error: Error): FailureRecord {
-  const reentry = reentryOf(given);
+function unrecorded(node: string, given: unknown, error: Error, config: LangGraphRunnableConfig): FailureRecord {
+  const reentry = reentryOf(given, config);
   const report = classifyError(error);
   const message = `What node "${node}" returned was refused by the graph's state: ${report.message}`;
   return {
@@ -106,11 +106,11 @@ function unrecorded(node: string, given: unknown, error: Error): FailureRecord {
 }
 
 function addHumanNode(builder: object, inner: BuilderLike, name: string, node: unknown, ends: readonly string[]): void {
-  const degradations = Annotation<Degradation[]>({
-    reducer: (before, added) => before.concat(added),
-    default: () => [],
+  const list = <T>() => Annotation<T[]>({ reducer: (before, added) => before.concat(added), default: () => [] });
+  const input = Annotation.Root({
+    [REENTRIES]: list<string>(),
+    ...(DEGRADATIONS in inner.channels ? {} : { [DEGRADATIONS]: list<Degradation>() }),
   });
-  const input = DEGRADATIONS in inner.channels ? undefined : Annotation.Root({ [DEGRADATIONS]: degradations });
   const add = (builder as { addNode(name: string, node: unknown, options: object): unknown }).addNode;
-  add.call(builder, name, node, { ends: [...ends, name], ...(input === undefined ? {} : { input }) });
+  add.call(builder, name, node, { ends: [...ends, name], input });
 }

@@ -7,6 +7,7 @@ import { AsyncLocalStorageProviderSingleton } from "@langchain/core/singletons";
 import { GraphDrained, type LangGraphRunnableConfig, type NodeError } from "@langchain/langgraph";
 
 const SCRATCHPAD = "__pregel_scratchpad";
+const READ = "__pregel_read";
 const CHECKPOINTER = "__pregel_checkpointer";
 const SEND = "__pregel_send";
 const NODE_ERROR = "__pregel_node_error";
@@ -109,6 +110,12 @@ export function checkpointerOf(config: LangGraphRunnableConfig): object | undefi
   return typeof saver === "object" && saver !== null ? saver : undefined;
 }
 
+/** What a channel holds as the task's superstep sees it. Assumption: the configurable of a task carries a reader. */
+export function readChannel(config: LangGraphRunnableConfig, channel: string): unknown {
+  const read = (config.configurable as Record<string, unknown> | undefined)?.[READ];
+  return typeof read === "function" ? read(channel) : undefined;
+}
+
 interface Scratchpad {
   interruptCounter: number;
 }
@@ -208,6 +215,13 @@ export function runInConfig<T>(config: LangGraphRunnableConfig, work: () => Prom
  */
 export function stopped(reason: unknown): Error {
   return new GraphDrained(reason instanceof Error ? reason.message : String(reason ?? "aborted"));
+}
+
+/** Whether a task of a checkpoint has asked something. */
+export function hasInterrupt(
+  pendingWrites: readonly (readonly [taskId: string, channel: string, value: unknown])[],
+): boolean {
+  return pendingWrites.some(([, channel]) => channel === "__interrupt__");
 }
 
 /** The tasks of a checkpoint whose question was answered, although the task failed after it. */

@@ -96,7 +96,7 @@ async function enter(
 ): Promise<unknown> {
   const context = runContextOf(config, label);
   const outermost = !isInsideAttempt(config);
-  const reentry = reentryOf(given);
+  const reentry = reentryOf(given, config);
   const input = reentry === undefined ? given : reentry.input;
   const attempts: AttemptRecord[] = [];
   const startedAt = policy.clock.now();

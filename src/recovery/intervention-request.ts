@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { AttemptRecord, DecisionRecord, FailureRecord } from "../core/records.js";
 import { redact, redactText } from "../core/redact.js";
+import { shellQuote } from "../core/shell-quote.js";
 import { DecisionRefusedError } from "../errors/own-errors.js";
 import type { ErrorReport } from "../errors/report.js";
 import { ACTION_TEXTS, type Action, actionSchema, type Decision, decisionSchema } from "./decision.js";
@@ -50,7 +51,7 @@ export function interventionRequest(
   const tried = [
     ...new Set(failure.attempts.filter((attempt) => attempt.step !== "node").map((attempt) => attempt.step)),
   ];
-  const thread = context.threadName ?? context.threadId ?? "<thread>";
+  const thread = context.threadName ?? context.threadId ?? "THREAD";
   return {
     v: 1,
     kind: "intervention",
@@ -71,7 +72,7 @@ export function interventionRequest(
       description: ACTION_TEXTS[action],
       schema: z.toJSONSchema(actionSchema(action, failure.fallbacks)),
     })),
-    resumeCommand: `npx lgr resume ${thread} ${suggestedFlags(suggestion, failure)}`,
+    resumeCommand: `npx lgr resume ${shellQuote(thread)} ${suggestedFlags(suggestion, failure)}`,
   };
 }
 
@@ -102,8 +103,10 @@ export function checkDecision(request: InterventionRequest, given: unknown): Dec
 }
 
 function suggestedFlags({ action, parameters }: Suggestion, failure: FailureRecord): string {
-  if (action === "adjust") return `--action adjust --parameters '${JSON.stringify(parameters ?? {})}'`;
-  return action === "fallback" ? `--action fallback --step ${failure.fallbacks[0]}` : `--action ${action}`;
+  if (action === "adjust") return `--action adjust --parameters ${shellQuote(JSON.stringify(parameters ?? {}))}`;
+  return action === "fallback"
+    ? `--action fallback --step ${shellQuote(failure.fallbacks[0] ?? "")}`
+    : `--action ${action}`;
 }
 
 function summaryOf(failure: FailureRecord, tried: readonly string[]): string {

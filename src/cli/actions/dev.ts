@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
+import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ConfigError } from "../../errors/own-errors.js";
 import { openPersistence } from "../../persistence/open.js";
+import { databaseOf } from "../database.js";
 import { EXIT } from "../exit-codes.js";
 import { positiveInteger } from "../option-values.js";
 import { openProject } from "../project.js";
@@ -18,13 +21,14 @@ export interface DevFlags {
 export async function dev(flags: DevFlags, global: GlobalOptions): Promise<number> {
   const config = global.config ?? "langgraph.json";
   const project = openProject(config);
-  const url = global.db ?? process.env.DATABASE_URL;
+  const url = databaseOf(project, global);
   // Said here and now, rather than as a failed request once somebody opens Studio.
   const persistence = openPersistence(url);
   await persistence.ready();
   await persistence.close();
   process.stdout.write(`Graphs: ${Object.keys(project.graphs).join(", ")}; threads in ${persistence.description}\n`);
   const port = positiveInteger("--port", flags.port);
+  await refuseTakenPort(port);
   const server = spawn(
     process.execPath,
     [
@@ -47,11 +51,25 @@ export async function dev(flags: DevFlags, global: GlobalOptions): Promise<numbe
         ...process.env,
         LANGGRAPH_CLI_NO_ANALYTICS: "1",
         LANGSMITH_TRACING: "false",
-        ...(url === undefined ? {} : { DATABASE_URL: url }),
+        DATABASE_URL: url,
       },
     },
   );
   return await untilStopped(server);
+}
+
+async function refuseTakenPort(port: number): Promise<void> {
+  const probe = createServer();
+  try {
+    await once(probe.listen(port, "127.0.0.1"), "listening");
+  } catch (error) {
+    throw new ConfigError(
+      `Port ${port} cannot be used (${(error as NodeJS.ErrnoException).code}); choose another with --port`,
+      { cause: error },
+    );
+  } finally {
+    probe.close();
+  }
 }
 
 function serverCommand(directory: string): string {
@@ -77,8 +95,9 @@ async function untilStopped(server: ChildProcess): Promise<number> {
     stopping = true;
     endGroup(server, again ? "SIGKILL" : signal);
   };
-  process.on("SIGINT", stop);
-  process.on("SIGTERM", stop);
+  // SIGHUP: the terminal was closed; the server is in a group of its own and would not hear of it.
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+  for (const signal of signals) process.on(signal, stop);
   try {
     const code = await new Promise<number | null>((settle, fail) => {
       server.once("error", fail);
@@ -88,8 +107,7 @@ async function untilStopped(server: ChildProcess): Promise<number> {
   } finally {
     // Whatever the server left behind in its group goes with it.
     endGroup(server, "SIGKILL");
-    process.off("SIGINT", stop);
-    process.off("SIGTERM", stop);
+    for (const signal of signals) process.off(signal, stop);
   }
 }
 

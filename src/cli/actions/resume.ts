@@ -55,13 +55,10 @@ export async function resume(thread: string, flags: ResumeFlags, global: GlobalO
 
 /** The decision the flags describe; undefined when they describe none. */
 async function decisionOf(flags: ResumeFlags): Promise<unknown> {
-  if (flags.answer !== undefined) {
-    if (flags.action !== undefined)
-      throw new ConfigError(
-        "--answer is for a graph's own interrupts, --action for intervention requests; give one of them",
-      );
-    return await jsonOption("--answer", flags.answer);
-  }
+  if (flags.answer !== undefined && flags.action !== undefined)
+    throw new ConfigError(
+      "--answer is for a graph's own interrupts, --action for intervention requests; give one of them",
+    );
   const belonging = {
     state: "adjust",
     parameters: "adjust",
@@ -73,6 +70,12 @@ async function decisionOf(flags: ResumeFlags): Promise<unknown> {
     if (flags[flag as keyof typeof belonging] !== undefined && flags.action !== action)
       throw new ConfigError(`--${flag} goes with --action ${action}`);
   }
+  for (const flag of ["reason", "as"] as const) {
+    if (flags[flag] !== undefined && flags.action === undefined) throw new ConfigError(`--${flag} goes with --action`);
+  }
+  if (flags.question !== undefined && flags.action === undefined && flags.answer === undefined)
+    throw new ConfigError("--question goes with --action or --answer");
+  if (flags.answer !== undefined) return await jsonOption("--answer", flags.answer);
   if (flags.action === undefined) return undefined;
   return {
     action: flags.action,

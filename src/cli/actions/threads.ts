@@ -1,4 +1,5 @@
 import type { ThreadRecord, ThreadStatus } from "../../core/ports.js";
+import { redactText } from "../../core/redact.js";
 import { inspectThread } from "../../langgraph/threads/inspect-thread.js";
 import { knownStatus } from "../../persistence/thread-rules.js";
 import { commandName } from "../command-name.js";
@@ -46,11 +47,17 @@ export async function threads(flags: ThreadsFlags, global: GlobalOptions): Promi
 /** A record of a run that did not come to its end, or of a thread run by other means, says less than the checkpoint. */
 async function standing({ graph, project }: CommandSession, record: ThreadRecord): Promise<string> {
   const settled = record.status !== undefined && record.status !== "running";
-  if (settled || record.graph === undefined || !(record.graph in project.graphs)) {
+  if (settled || record.graph === undefined || !Object.hasOwn(project.graphs, record.graph)) {
     return knownStatus(record) ?? "unknown";
   }
-  const { status } = await inspectThread(await graph(record.graph), record.threadId);
-  return status === "interrupted" && record.status === "running" ? "running or interrupted" : status;
+  try {
+    const { status } = await inspectThread(await graph(record.graph), record.threadId);
+    return status === "interrupted" && record.status === "running" ? "running or interrupted" : status;
+  } catch (error) {
+    // One graph that cannot be loaded must not hide the other threads.
+    process.stderr.write(`lgr: thread ${record.name ?? record.threadId}: ${redactText((error as Error).message)}\n`);
+    return knownStatus(record) ?? "unknown";
+  }
 }
 
 function oneLine(text: string | undefined): string {

@@ -15,7 +15,9 @@ export interface RunnableGraph {
   readonly name?: string;
   readonly checkpointer: BaseCheckpointSaver;
   readonly nodes: Readonly<Record<string, unknown>>;
-  getSubgraphs?(namespace: undefined, recurse: boolean): Iterable<[string, Pick<RunnableGraph, "nodes">]>;
+  readonly channels: Readonly<Record<string, { readonly lc_graph_name?: string }>>;
+  readonly builder?: object;
+  getSubgraphs?(namespace: undefined, recurse: boolean): Iterable<[string, Pick<RunnableGraph, "builder">]>;
   invoke(input: unknown, config: LangGraphRunnableConfig & { readonly durability?: Durability }): Promise<unknown>;
   getState(config: LangGraphRunnableConfig): Promise<StateSnapshot>;
   updateState(config: LangGraphRunnableConfig, values: null): Promise<LangGraphRunnableConfig>;

@@ -1,7 +1,9 @@
 import type { StateSnapshot } from "@langchain/langgraph";
+import type { CheckpointTuple } from "@langchain/langgraph-checkpoint";
 import { persistenceOf } from "../../core/persistence-of.js";
 import type { ThreadRecord, ThreadStatus } from "../../core/ports.js";
 import { type InterventionRequest, isInterventionRequest } from "../../recovery/intervention-request.js";
+import { REENTRIES } from "../envelope.js";
 import { answeredTasks, finishedTasks } from "../internals.js";
 import { type GraphLike, type RunnableGraph, runnableGraph } from "./graph.js";
 import { resolveThread, type ThreadRef } from "./resolve-thread.js";
@@ -51,14 +53,38 @@ export async function inspectThread(graph: GraphLike, nameOrId: string): Promise
 }
 
 export async function inspectResolved(graph: RunnableGraph, ref: ThreadRef): Promise<ThreadInspection> {
-  const snapshot = await graph.getState({ configurable: { thread_id: ref.threadId } });
   const record = await persistenceOf(graph.checkpointer)?.threads.get(ref.threadId);
+  const config = { configurable: { thread_id: ref.threadId } };
+  const snapshot = await graph.getState(config).catch(async (error: unknown) => {
+    const stored = await graph.checkpointer.getTuple(config);
+    if (stored === undefined || (error as { name?: unknown }).name !== "InvalidUpdateError") throw error;
+    return unreadable(stored, error);
+  });
+  if ("status" in snapshot)
+    return { ...ref, ...snapshot, ...(record?.graph === undefined ? {} : { graph: record.graph }) };
   const checkpoint =
     snapshot.config.configurable?.checkpoint_id === undefined
       ? undefined
       : await graph.checkpointer.getTuple(snapshot.config);
   const writes = checkpoint?.pendingWrites ?? [];
   return describeSnapshot(snapshot, ref, record, finishedTasks(writes), answeredTasks(writes));
+}
+
+/** A thread that stands between steps whose updates contradict each other: LangGraph cannot even show its state. */
+function unreadable(stored: CheckpointTuple, error: unknown): Omit<ThreadInspection, keyof ThreadRef> {
+  return {
+    stored: true,
+    status: "failed",
+    canResume: false,
+    why: "its steps have written updates that contradict each other; resume it from an earlier checkpoint",
+    next: [],
+    waitingFor: [],
+    error: errorText(error),
+    checkpointId: stored.checkpoint.id,
+    ...(stored.metadata === undefined ? {} : { step: stored.metadata.step }),
+    values: {},
+    createdAt: stored.checkpoint.ts,
+  };
 }
 
 function describeSnapshot(
@@ -76,7 +102,7 @@ function describeSnapshot(
       .map((one) => pending(task.name, one, answered.has(task.id)))
       .filter((one) => one.request === undefined || !answered.has(task.id)),
   );
-  const taskError = snapshot.tasks.map((task) => errorText(task.error)).find((text) => text !== undefined);
+  const taskError = snapshot.tasks.flatMap(({ error }) => (error == null ? [] : [errorText(error)]))[0];
   const error = record?.error ?? taskError;
   const status = statusOf(snapshot, checkpointId, waitingFor.length > 0, taskError !== undefined, record);
   const why = whyNot(status, waitingFor);
@@ -92,7 +118,7 @@ function describeSnapshot(
     ...(error === undefined || status === "succeeded" ? {} : { error }),
     ...(checkpointId === undefined ? {} : { checkpointId }),
     ...(snapshot.metadata?.step === undefined ? {} : { step: snapshot.metadata.step }),
-    values: snapshot.values as Record<string, unknown>,
+    values: ownValues(snapshot.values as Record<string, unknown>),
     ...(snapshot.createdAt === undefined ? {} : { createdAt: snapshot.createdAt }),
   };
 }
@@ -128,7 +154,7 @@ function statusOf(
   if (abortedHere || record?.status === "aborted") return "aborted";
   if (waiting) return "waiting_human";
   if (failed || record?.status === "failed") return "failed";
-  return record?.status === "drained" ? "drained" : "interrupted";
+  return record?.status === "drained" || record?.status === "paused" ? record.status : "interrupted";
 }
 
 function whyNot(status: ThreadInspection["status"], waitingFor: readonly PendingInterrupt[]): string | undefined {
@@ -146,8 +172,20 @@ function whyNot(status: ThreadInspection["status"], waitingFor: readonly Pending
   }
 }
 
-function errorText(error: unknown): string | undefined {
-  if (error === undefined || error === null) return undefined;
-  const { name, message } = error as { name?: unknown; message?: unknown };
-  return typeof message === "string" ? (typeof name === "string" ? `${name}: ${message}` : message) : String(error);
+/** The graph's own channels; those of the ladder are no business of whoever asks. */
+function ownValues(values: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(values).filter(([key]) => key !== REENTRIES));
+}
+
+/** One line for people: name and message, and of a schema's complaints each with its path. */
+export function errorText(error: unknown): string {
+  const { name, message, issues } = error as { name?: unknown; message?: unknown; issues?: unknown };
+  if (Array.isArray(issues)) {
+    const lines = issues.map(
+      ({ path, message: fault }: { path?: unknown[]; message?: unknown }) => `${path?.join(".") || "value"}: ${fault}`,
+    );
+    return `It does not fit the schema: ${lines.join("; ")}`;
+  }
+  if (typeof message !== "string") return String(error);
+  return typeof name === "string" && name !== "Error" && !message.startsWith(name) ? `${name}: ${message}` : message;
 }

@@ -1,7 +1,8 @@
 import { Command } from "@langchain/langgraph";
 import { DecisionRefusedError, ThreadError } from "../../errors/own-errors.js";
 import type { Decision } from "../../recovery/decision.js";
-import { checkDecision } from "../../recovery/intervention-request.js";
+import { checkDecision, type InterventionRequest } from "../../recovery/intervention-request.js";
+import { hasInterrupt } from "../internals.js";
 import { type GraphLike, type RunnableGraph, runnableGraph } from "./graph.js";
 import { inspectResolved, type PendingInterrupt, type ThreadInspection } from "./inspect-thread.js";
 import { resolveThread, type ThreadRef } from "./resolve-thread.js";
@@ -71,6 +72,7 @@ export async function resumeResolved(
   if (decision !== undefined) {
     const question = await settledQuestion(graph, ref, stored, answerTo, label, run);
     const answer = question.request === undefined ? decision : checkDecision(question.request, decision);
+    if (question.request !== undefined) await checkUpdate(graph, ref, question.request, answer as Decision);
     return await runToEnd(graph, ref, new Command({ resume: { [question.id]: answer } }), run, true);
   }
   const standsStill =
@@ -99,8 +101,8 @@ async function settledQuestion(
 }
 
 /**
- * Makes the old checkpoint the new head, in a branch that carries over neither answers nor errors nor questions, and
- * goes on from there. A decision is for the question that is then asked.
+ * Goes on from an old checkpoint in a branch of its own. LangGraph's replay finds the states that subgraphs had there;
+ * but at the head it would resume instead, with the answers and errors that hang on it, so the head is forked first.
  */
 async function resumeFrom(
   graph: RunnableGraph,
@@ -112,15 +114,24 @@ async function resumeFrom(
 ): Promise<RunResult> {
   const { answerTo, ...options } = run;
   const target = { configurable: { thread_id: ref.threadId, checkpoint_ns: "", checkpoint_id: from } };
-  if ((await graph.checkpointer.getTuple(target)) === undefined) {
+  const stored = await graph.checkpointer.getTuple(target);
+  if (stored === undefined) {
     throw new ThreadError(
       "THREAD_NOT_FOUND",
       `Thread "${label}" has no checkpoint ${from}; list them with the thread's history`,
     );
   }
-  await graph.updateState(target, null);
-  const result = await runToEnd(graph, ref, null, options, true);
-  if (decision === undefined || result.status !== "waiting_human") return result;
+  const asked = hasInterrupt(stored.pendingWrites ?? []);
+  if (decision !== undefined && !asked) {
+    throw new DecisionRefusedError(
+      `Thread "${label}" asked nothing at checkpoint ${from}, so there is nothing to decide there; resume from it first, and answer what is asked then`,
+    );
+  }
+  const head = await graph.checkpointer.getTuple({ configurable: { thread_id: ref.threadId, checkpoint_ns: "" } });
+  const isHead = head?.checkpoint.id === from;
+  if (isHead) await graph.updateState(target, null);
+  const result = await runToEnd(graph, ref, null, options, true, isHead ? undefined : from);
+  if (decision === undefined) return result;
   return await resumeResolved(graph, ref, await inspectResolved(graph, ref), decision, run);
 }
 
@@ -143,12 +154,41 @@ function openQuestion(stored: ThreadInspection, answerTo: string | undefined, la
   return only;
 }
 
+/**
+ * @throws DecisionRefusedError for state that the graph would drop without a word, or that contradicts what another
+ * answer of the same superstep has set
+ */
+async function checkUpdate(
+  graph: RunnableGraph,
+  ref: ThreadRef,
+  request: InterventionRequest,
+  answer: Decision,
+): Promise<void> {
+  const update = answer.action === "adjust" ? answer.state : answer.action === "provide" ? answer.result : undefined;
+  if (typeof update !== "object" || update === null || !Object.hasOwn(graph.nodes, request.node)) return;
+  const keys = Object.keys(update);
+  const unknown = keys.filter((key) => !Object.hasOwn(graph.channels, key));
+  if (unknown.length > 0) {
+    const known = Object.keys(graph.channels).filter((name) => !/^(__|branch:|join:)/.test(name));
+    throw new DecisionRefusedError(`The graph's state has no "${unknown.join('", "')}"; it has: ${known.join(", ")}`);
+  }
+  if (answer.action !== "adjust") return;
+  const head = await graph.checkpointer.getTuple({ configurable: { thread_id: ref.threadId, checkpoint_ns: "" } });
+  const single = (key: string) => graph.channels[key]?.lc_graph_name === "LastValue";
+  const taken = head?.pendingWrites?.find(([, channel]) => keys.includes(channel) && single(channel))?.[1];
+  if (taken === undefined) return;
+  throw new DecisionRefusedError(
+    `"${taken}" has been changed by another answer already, and it can be changed once a step; answer without it, or answer the others first`,
+  );
+}
+
 function standing(ref: ThreadRef, stored: ThreadInspection, status: "succeeded" | "waiting_human"): RunResult {
   return {
     ...ref,
     status,
     values: stored.values,
     waitingFor: stored.waitingFor,
+    next: stored.next,
     ...(stored.checkpointId === undefined ? {} : { checkpointId: stored.checkpointId }),
     ran: false,
   };

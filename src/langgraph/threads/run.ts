@@ -3,13 +3,16 @@ import { isGraphDrained, type RunControl } from "@langchain/langgraph";
 import type { ResilienceEvent } from "../../core/events.js";
 import { eventsOf, persistenceOf } from "../../core/persistence-of.js";
 import type { ThreadStatus } from "../../core/ports.js";
-import { type Category, isCategory } from "../../errors/categories.js";
-import { asError, ConfigError, ResilienceError } from "../../errors/own-errors.js";
+import { redactText } from "../../core/redact.js";
+import type { Category } from "../../errors/categories.js";
+import { rethrowControlFlow } from "../../errors/control-flow.js";
+import { asError, ResilienceError } from "../../errors/own-errors.js";
 import { THREAD_NAME_KEY } from "../human-intervention.js";
 import { ANSWER_REFUSED } from "../internals.js";
 import { FAULTS_KEY } from "../run-context.js";
 import { type Durability, graphNameOf, type RunnableGraph } from "./graph.js";
-import { inspectResolved, type PendingInterrupt } from "./inspect-thread.js";
+import { checkFaults } from "./injected-faults.js";
+import { errorText, inspectResolved, type PendingInterrupt, type ThreadInspection } from "./inspect-thread.js";
 import type { ThreadRef } from "./resolve-thread.js";
 
 export interface RunOptions {
@@ -43,6 +46,8 @@ export interface RunResult extends ThreadRef {
   /** The failure, when `status` is `failed` or `aborted`; why an answer was refused, when it is `waiting_human`. */
   readonly error?: Error;
   readonly checkpointId?: string;
+  /** Nodes that a resume would run. */
+  readonly next: readonly string[];
   /** False when there was nothing to run: the thread had finished, or waits for an answer that was not given. */
   readonly ran: boolean;
 }
@@ -53,6 +58,7 @@ export async function runToEnd(
   input: unknown,
   options: RunOptions,
   resumed: boolean,
+  from?: string,
 ): Promise<RunResult> {
   checkFaults(graph, options.injectFaults);
   const persistence = persistenceOf(graph.checkpointer);
@@ -72,23 +78,45 @@ export async function runToEnd(
       error: null,
     });
     events.emit("run.started", context, { resumed });
-    const failure = await invoke(graph, ref, input, options, graphName);
+    const result = await outcome(graph, ref, await invoke(graph, ref, input, options, graphName, from));
+    const message = result.error === undefined ? undefined : errorText(result.error);
+    events.emit("run.finished", context, { outcome: result.status, ...(message === undefined ? {} : { message }) });
+    return result;
+  } finally {
+    unsubscribe?.();
+  }
+}
+
+/** What the run came to, recorded. A database that is gone by now makes it a failure like any other. */
+async function outcome(graph: RunnableGraph, ref: ThreadRef, failure: Error | undefined): Promise<RunResult> {
+  try {
     const inspection = await inspectResolved(graph, ref);
-    const status = outcomeOf(failure, inspection.waitingFor.length > 0);
-    const message = failure === undefined || status === "drained" ? undefined : failure.message;
-    await persistence?.threads.record({ threadId: ref.threadId, status, error: message ?? null });
-    events.emit("run.finished", context, { outcome: status, ...(message === undefined ? {} : { message }) });
+    const status = statusOf(failure, inspection);
+    const error = status === "drained" ? undefined : failure;
+    const message = error === undefined ? null : redactText(errorText(error));
+    await persistenceOf(graph.checkpointer)?.threads.record({ threadId: ref.threadId, status, error: message });
+    const { values, waitingFor, next, checkpointId } = inspection;
     return {
       ...ref,
       status,
-      values: inspection.values,
-      waitingFor: inspection.waitingFor,
-      ...(message === undefined || failure === undefined ? {} : { error: failure }),
-      ...(inspection.checkpointId === undefined ? {} : { checkpointId: inspection.checkpointId }),
+      values,
+      waitingFor,
+      next,
+      ...(error === undefined ? {} : { error }),
+      ...(checkpointId === undefined ? {} : { checkpointId }),
       ran: true,
     };
-  } finally {
-    unsubscribe?.();
+  } catch (thrown) {
+    rethrowControlFlow(thrown);
+    return {
+      ...ref,
+      status: "failed",
+      values: {},
+      waitingFor: [],
+      next: [],
+      error: failure ?? asError(thrown),
+      ran: true,
+    };
   }
 }
 
@@ -99,6 +127,7 @@ async function invoke(
   input: unknown,
   options: RunOptions,
   graphName: string | undefined,
+  from: string | undefined,
 ): Promise<Error | undefined> {
   const { signal, control, recursionLimit, durability = "sync", injectFaults } = options;
   try {
@@ -108,6 +137,7 @@ async function invoke(
         thread_id: ref.threadId,
         ...(ref.name === undefined ? {} : { [THREAD_NAME_KEY]: ref.name }),
         ...(graphName === undefined ? {} : { graph_id: graphName }),
+        ...(from === undefined ? {} : { checkpoint_id: from }),
         ...(injectFaults === undefined ? {} : { [FAULTS_KEY]: injectFaults }),
       },
       ...(signal === undefined ? {} : { signal }),
@@ -128,32 +158,18 @@ function thrownByNode(error: Error): Error {
   return (error as { code?: unknown }).code === "NODE_FAILED" && error.cause instanceof Error ? error.cause : error;
 }
 
-/** @throws ConfigError for a fault that no node would ever meet */
-function checkFaults(graph: RunnableGraph, faults: RunOptions["injectFaults"]): void {
-  const nodes = nodeNames(graph);
-  for (const [node, category] of Object.entries(faults ?? {})) {
-    if (!nodes.includes(node))
-      throw new ConfigError(`A fault is to be injected into node "${node}"; the graph has: ${nodes.join(", ")}`);
-    if (!isCategory(category))
-      throw new ConfigError(`A fault of category "${category}" is to be injected; there is no such category`);
-  }
-}
-
-function nodeNames(graph: RunnableGraph): string[] {
-  const graphs = [graph, ...[...(graph.getSubgraphs?.(undefined, true) ?? [])].map(([, subgraph]) => subgraph)];
-  return [...new Set(graphs.flatMap((one) => Object.keys(one.nodes)))].filter((name) => !name.startsWith("__"));
-}
-
 class Stopped extends ResilienceError {
   constructor(reason: unknown) {
     super("CANCELLED", `The run was stopped${reason instanceof Error ? `: ${reason.message}` : ""}`, { cause: reason });
   }
 }
 
-function outcomeOf(failure: Error | undefined, waiting: boolean): RunResult["status"] {
-  if (failure === undefined) return waiting ? "waiting_human" : "succeeded";
+function statusOf(failure: Error | undefined, { waitingFor, status }: ThreadInspection): RunResult["status"] {
+  if (failure === undefined)
+    return waitingFor.length > 0 ? "waiting_human" : status === "succeeded" ? status : "paused";
+  const { code } = failure as { code?: unknown };
   // The answer did not fit the question; it is still open.
-  if ((failure as { code?: unknown }).code === ANSWER_REFUSED) return "waiting_human";
+  if (code === ANSWER_REFUSED) return "waiting_human";
   if (failure instanceof Stopped || isGraphDrained(failure)) return "drained";
-  return (failure as { code?: unknown }).code === "RUN_ABORTED" ? "aborted" : "failed";
+  return code === "RUN_ABORTED" ? "aborted" : "failed";
 }

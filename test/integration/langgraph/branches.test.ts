@@ -423,7 +423,7 @@ describe("what would undo the ladder is refused at once", () => {
     const builder = new StateGraph(LogState).addNode("node", resilient(plain)).addEdge(START, "node");
     const graph = installRecovery(builder).compile({ checkpointer: new MemorySaver() });
     await expect(runThread(graph, {}, { threadId: "t", injectFaults: { typo: "network" } })).rejects.toThrow(
-      /node "typo"; the graph has: node, humanIntervention/,
+      /node "typo"; nodes wrapped in resilient\(\) are: node$/,
     );
     const banana = { node: "banana" } as unknown as Record<string, "network">;
     await expect(runThread(graph, {}, { threadId: "t", injectFaults: banana })).rejects.toThrow(/"banana"/);

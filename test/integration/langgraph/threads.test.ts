@@ -1,6 +1,7 @@
 /** runThread, resumeThread and inspectThread: names, IDs, what is stored and what is not. */
 import { randomUUID } from "node:crypto";
-import { interrupt, MemorySaver, START, StateGraph } from "@langchain/langgraph";
+import { Annotation, interrupt, MemorySaver, START, StateGraph } from "@langchain/langgraph";
+import type { BaseCheckpointSaver } from "@langchain/langgraph-checkpoint";
 import { describe, expect, it } from "vitest";
 import { threadIdOf } from "../../../src/core/thread-id.js";
 import { installRecovery } from "../../../src/langgraph/install-recovery.js";
@@ -11,6 +12,7 @@ import { listThreads } from "../../../src/langgraph/threads/list-threads.js";
 import { resumeThread } from "../../../src/langgraph/threads/resume-thread.js";
 import { runThread } from "../../../src/langgraph/threads/run-thread.js";
 import { memoryPlugin } from "../../../src/persistence/memory.js";
+import { openPersistence } from "../../../src/persistence/open.js";
 import { type Log, LogState, once, unavailable } from "../../support/graphs.js";
 
 const plain = () =>
@@ -223,5 +225,126 @@ describe("a kept checkpointer", () => {
     const graph = keepCheckpointer(graphOn(saver));
     graph.checkpointer = new MemorySaver();
     expect(graph.checkpointer).toBe(saver);
+  });
+});
+
+async function collected<T>(many: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const one of many) all.push(one);
+  return all;
+}
+
+describe("an older checkpoint of a graph whose subgraph keeps a state of its own", () => {
+  it("is gone on from with the subgraph's state of that time", async () => {
+    const State = Annotation.Root({
+      turn: Annotation<string>,
+      seen: Annotation<string[]>({ reducer: (before, added) => before.concat(added), default: () => [] }),
+      told: Annotation<string>,
+    });
+    const child = new StateGraph(State)
+      .addNode("remember", (state: typeof State.State) => ({ seen: [state.turn] }))
+      .addNode("tell", (state: typeof State.State) => ({ told: state.seen.join(",") }))
+      .addEdge(START, "remember")
+      .addEdge("remember", "tell")
+      .compile({ checkpointer: true });
+    const Parent = Annotation.Root({ turn: Annotation<string>, told: Annotation<string> });
+    const graph = new StateGraph(Parent)
+      .addNode("first", async () => ({}))
+      .addNode("child", child)
+      .addEdge(START, "first")
+      .addEdge("first", "child")
+      .compile({ checkpointer: openPersistence("memory:").checkpointer });
+    let before = "";
+    for (const turn of ["A", "B", "C"]) {
+      const { threadId } = await runThread(graph, { turn }, { threadId: "t", ifExists: "newTurn" });
+      const config = { configurable: { thread_id: threadId } };
+      for await (const one of graph.getStateHistory(config))
+        if (turn === "A" && one.next.includes("child")) before = String(one.config.configurable?.checkpoint_id);
+    }
+    expect((await inspectThread(graph, "t")).values).toMatchObject({ told: "A,B,C" });
+    const branch = await resumeThread(graph, "t", undefined, { from: before });
+    expect(branch.values).toMatchObject({ turn: "A", told: "A" });
+  });
+});
+
+describe("a thread whose steps contradict each other", () => {
+  const contradicting = (checkpointer: BaseCheckpointSaver) => {
+    const State = Annotation.Root({ a: Annotation<string> });
+    return new StateGraph(State)
+      .addNode("first", async () => ({}))
+      .addNode("left", async () => ({ a: "left" }))
+      .addNode("right", async () => ({ a: "right" }))
+      .addEdge(START, "first")
+      .addEdge("first", "left")
+      .addEdge("first", "right")
+      .compile({ checkpointer });
+  };
+
+  it("has failed, can be looked at, and goes on from an earlier checkpoint", async () => {
+    const { checkpointer } = openPersistence("memory:");
+    const graph = contradicting(checkpointer);
+    const failed = await runThread(graph, { a: "x" }, { threadId: "t" });
+    expect(failed).toMatchObject({ status: "failed", error: { name: "InvalidUpdateError" } });
+    const inspected = await inspectThread(graph, "t");
+    expect(inspected).toMatchObject({
+      stored: true,
+      status: "failed",
+      why: expect.stringContaining("earlier checkpoint"),
+    });
+    expect((await resumeThread(graph, "t")).status).toBe("failed");
+    const history = await collected(checkpointer.list({ configurable: { thread_id: failed.threadId } }));
+    const from = history.at(-1)?.checkpoint.id ?? "";
+    expect((await resumeThread(graph, "t", undefined, { from })).status).toBe("failed");
+  });
+});
+
+describe("a graph that pauses by itself", () => {
+  it("is paused and not succeeded, and goes on when resumed", async () => {
+    const builder = new StateGraph(LogState)
+      .addNode("x", async () => ({ log: ["x"] }))
+      .addNode("y", async () => ({ log: ["y"] }))
+      .addEdge(START, "x")
+      .addEdge("x", "y");
+    const graph = builder.compile({ checkpointer: openPersistence("memory:").checkpointer, interruptBefore: ["y"] });
+    expect(await runThread(graph, { value: 1 }, { threadId: "t" })).toMatchObject({ status: "paused", next: ["y"] });
+    expect(await inspectThread(graph, "t")).toMatchObject({ status: "paused", canResume: true });
+    expect(await resumeThread(graph, "t")).toMatchObject({ status: "succeeded", values: { log: ["x", "y"] } });
+  });
+});
+
+describe("a decision together with an older checkpoint", () => {
+  it("is refused where that checkpoint asked nothing, before anything is run", async () => {
+    const ran: string[] = [];
+    const builder = new StateGraph(LogState)
+      .addNode("x", async () => ({ value: ran.push("x") }))
+      .addNode("y", async () => ({ value: ran.push("y") }))
+      .addEdge(START, "x")
+      .addEdge("x", "y");
+    const graph = builder.compile({ checkpointer: openPersistence("memory:").checkpointer });
+    const { threadId } = await runThread(graph, { value: 1 }, { threadId: "t" });
+    const history = await collected(graph.getStateHistory({ configurable: { thread_id: threadId } }));
+    const from = String(history.find((one) => one.next.includes("y"))?.config.configurable?.checkpoint_id);
+    await expect(resumeThread(graph, "t", { action: "abort" }, { from })).rejects.toMatchObject({
+      code: "DECISION_REFUSED",
+    });
+    expect(ran).toEqual(["x", "y"]);
+  });
+});
+
+describe("a database that goes away in the middle of a run", () => {
+  it("ends the run as failed, with the failure", async () => {
+    const persistence = openPersistence("memory:");
+    const { checkpointer } = persistence;
+    const lost = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
+    const builder = new StateGraph(LogState).addNode("x", async () => {
+      checkpointer.getTuple = () => Promise.reject(lost);
+      checkpointer.put = () => Promise.reject(lost);
+      return {};
+    });
+    const graph = builder.addEdge(START, "x").compile({ checkpointer });
+    const told: string[] = [];
+    const result = await runThread(graph, { value: 1 }, { threadId: "t", onEvent: ({ type }) => void told.push(type) });
+    expect(result).toMatchObject({ status: "failed", error: lost });
+    expect(told.at(-1)).toBe("run.finished");
   });
 });

@@ -43,12 +43,18 @@ describe("threadFolder", () => {
     ["its id", { thread_id: "5f0c" }, "5f0c"],
     ["no thread", {}, "no-thread"],
     ["an empty name", { thread_name: "" }, "no-thread"],
-    ["a name in any script", { thread_name: "Bericht für 日本 2024" }, "Bericht_für_日本_2024"],
-    ["a name that would lead elsewhere", { thread_name: "../../etc/passwd" }, "__.._etc_passwd"],
-    ["a name of dots", { thread_name: ".." }, "_"],
-    ["a long name", { thread_name: "x".repeat(300) }, "x".repeat(100)],
+    ["a name in any script", { thread_name: "Bericht für 日本 2024" }, "Bericht_für_日本_2024-411cb1e3"],
+    ["a name that would lead elsewhere", { thread_name: "../../etc/passwd" }, "__.._etc_passwd-3754d6cb"],
+    ["a name of dots", { thread_name: ".." }, "_-5ec1f7e7"],
   ])("%s", (_what, configurable, name) => {
     expect(threadFolder("/out", { configurable })).toBe(`/out/${name}`);
+  });
+
+  it("keeps apart names that a folder cannot tell apart, and long ones", () => {
+    const names = ["a/b", "a:b", "a_b", "x".repeat(300), `${"x".repeat(300)}y`];
+    const folders = names.map((name) => threadFolder("/out", { configurable: { thread_name: name } }));
+    expect(new Set(folders).size).toBe(names.length);
+    for (const folder of folders) expect(folder.length).toBeLessThan(120);
   });
 
   it("lies under reports where nothing else is said", () => {
