@@ -75,8 +75,14 @@ interface Collected {
   readonly usage: ModelAnswer["usage"];
 }
 
-async function collect({ model, messages, callOptions }: ModelRequest, config: LangGraphRunnableConfig): Promise<Collected> {
-  const stream = await model.stream([...messages, ...feedback(config)].map((message) => ({ ...message })), { ...config, ...callOptions });
+async function collect(
+  { model, messages, callOptions }: ModelRequest,
+  config: LangGraphRunnableConfig,
+): Promise<Collected> {
+  const stream = await model.stream(
+    [...messages, ...feedback(config)].map((message) => ({ ...message })),
+    { ...config, ...callOptions },
+  );
   let text = "";
   let finishReason: string | undefined;
   let answeredBy: string | undefined;
@@ -104,7 +110,9 @@ function complete({ text, finishReason, model, usage }: Collected): ModelAnswer 
     );
   }
   if (finishReason === "length") {
-    throw new MalformedOutputError(`The answer was cut at the token limit after ${text.length} characters; it has to be shorter`);
+    throw new MalformedOutputError(
+      `The answer was cut at the token limit after ${text.length} characters; it has to be shorter`,
+    );
   }
   if (text.trim() === "") {
     throw new MalformedOutputError(`The answer is empty (finish_reason ${finishReason})`);

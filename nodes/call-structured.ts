@@ -24,7 +24,10 @@ export async function callStructured<S extends z.ZodType>(
   { schemaName, schema, check, ...request }: StructuredRequest<S>,
   config: LangGraphRunnableConfig,
 ): Promise<StructuredAnswer<z.output<S>>> {
-  const responseFormat = { type: "json_schema", json_schema: { name: schemaName, strict: true, schema: z.toJSONSchema(schema) } };
+  const responseFormat = {
+    type: "json_schema",
+    json_schema: { name: schemaName, strict: true, schema: z.toJSONSchema(schema) },
+  };
   const { text, ...answer } = await callModel({ ...request, callOptions: { response_format: responseFormat } }, config);
   const value = parse(text, schemaName, schema);
   const objection = check?.(value);
@@ -37,12 +40,16 @@ function parse<S extends z.ZodType>(text: string, schemaName: string, schema: S)
   try {
     json = JSON.parse(withoutFence(text));
   } catch (cause) {
-    throw new MalformedOutputError(`The ${schemaName} is not JSON; it begins ${JSON.stringify(text.slice(0, 80))}`, { cause });
+    throw new MalformedOutputError(`The ${schemaName} is not JSON; it begins ${JSON.stringify(text.slice(0, 80))}`, {
+      cause,
+    });
   }
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map((issue) => `${issue.path.join(".") || "the whole answer"}: ${issue.message}`);
-  throw new MalformedOutputError(`The ${schemaName} does not fit its schema: ${faults.join("; ")}`, { details: { faults } });
+  throw new MalformedOutputError(`The ${schemaName} does not fit its schema: ${faults.join("; ")}`, {
+    details: { faults },
+  });
 }
 
 /** Servers that ignore `response_format` put their JSON into a Markdown fence. */

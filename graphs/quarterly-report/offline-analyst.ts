@@ -14,7 +14,7 @@ import {
 } from "./prose.js";
 import type { TrendAnalysis } from "./state.js";
 
-export const OFFLINE_LABEL = "Offline analyst: computed from the figures in the request; no language model was asked.";
+const OFFLINE_LABEL = "Offline analyst: computed from the figures in the request; no language model was asked.";
 
 /**
  * Answers the graph's requests without a language model: reads the figures out of the prompt and works out growth,

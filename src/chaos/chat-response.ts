@@ -4,7 +4,7 @@
  */
 import type { ChatRequest } from "./chat-request.js";
 
-export const OFFLINE_FINGERPRINT = "offline-langgraph-resilience";
+const OFFLINE_FINGERPRINT = "offline-langgraph-resilience";
 export const OFFLINE_HEADERS: Readonly<Record<string, string>> = { "x-offline-provider": "langgraph-resilience" };
 
 export type FinishReason = "stop" | "length" | "content_filter";
@@ -16,7 +16,7 @@ export interface Answer {
   readonly content: string;
 }
 
-export function offlineModelName(model: string): string {
+function offlineModelName(model: string): string {
   return model.startsWith("offline-") ? model : `offline-${model}`;
 }
 

@@ -42,12 +42,12 @@ export function sendError(
   sendJson(response, status, errorBody(error), headers);
 }
 
-export function beginStream(response: ServerResponse): void {
+function beginStream(response: ServerResponse): void {
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache", ...OFFLINE_HEADERS });
 }
 
 /** Sends events one by one, waiting between them as asked. */
-export async function sendEvents(exchange: Exchange, events: readonly object[]): Promise<void> {
+async function sendEvents(exchange: Exchange, events: readonly object[]): Promise<void> {
   for (const event of events) {
     if (exchange.chunkDelayMs > 0) await systemClock.sleep(exchange.chunkDelayMs, exchange.signal);
     exchange.response.write(`data: ${JSON.stringify(event)}\n\n`);

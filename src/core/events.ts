@@ -1,7 +1,8 @@
 /**
  * What happens, as versioned envelopes. Subscribers (console reporter, JSON lines, metrics) only read: one that throws
- * is reported as a process warning and never harms the run.
+ * or rejects is reported as a process warning and never harms the run.
  */
+import { asError } from "../errors/own-errors.js";
 import type { ErrorReport } from "../errors/report.js";
 
 /** What each event carries besides the envelope. Durations are milliseconds. */
@@ -49,23 +50,27 @@ export type ResilienceEvent = {
 
 export type EventOf<T extends EventType> = Extract<ResilienceEvent, { type: T }>;
 
+/** May be async: nobody waits for it. What it returns is not looked at, save that a promise may reject. */
+type EventListener = (event: ResilienceEvent) => unknown;
+
 export interface EventBus {
   emit<T extends EventType>(type: T, context: EventContext, payload: EventPayloads[T]): void;
   /** @returns a function that ends the subscription */
-  subscribe(listener: (event: ResilienceEvent) => void): () => void;
+  subscribe(listener: EventListener): () => void;
 }
 
 export function createEventBus(now: () => number): EventBus {
-  const listeners = new Set<(event: ResilienceEvent) => void>();
+  const listeners = new Set<EventListener>();
   return {
     emit(type, context, payload) {
       if (listeners.size === 0) return;
       const event = { v: 1, type, at: now(), ...context, ...payload } as unknown as ResilienceEvent;
       for (const listener of listeners) {
         try {
-          listener(event);
+          const returned = listener(event);
+          if (isThenable(returned)) Promise.resolve(returned).catch((error: unknown) => warn(type, error));
         } catch (error) {
-          process.emitWarning(`A subscriber of "${type}" events threw: ${String(error)}`, "ResilienceWarning");
+          warn(type, error);
         }
       }
     },
@@ -76,4 +81,12 @@ export function createEventBus(now: () => number): EventBus {
       };
     },
   };
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === "function";
+}
+
+function warn(type: EventType, thrown: unknown): void {
+  process.emitWarning(`A subscriber of "${type}" events threw: ${String(asError(thrown))}`, "ResilienceWarning");
 }

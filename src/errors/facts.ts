@@ -49,9 +49,9 @@ function readFacts(link: unknown): ErrorFacts {
   const response = object(field(link, "response"));
   const names = namesOf(link);
   const code = text(field(link, "lc_error_code")) ?? codeText(field(link, "code")) ?? codeText(field(body, "code"));
-  const sqlState = sqlStateOf(link, code);
   const status =
     httpStatus(field(link, "status")) ?? httpStatus(field(link, "statusCode")) ?? httpStatus(field(response, "status"));
+  const sqlState = status === undefined ? sqlStateOf(link, body) : undefined;
   const smtpStatus = number(field(link, "responseCode"));
   const retryAfterMs = retryAfterMsOf(link);
   const provider = providerOf(link, names, sqlState, smtpStatus);
@@ -85,8 +85,12 @@ function namesOf(link: object): string[] {
   return [...names];
 }
 
-/** node-postgres puts the SQLSTATE into `code`; only its errors also name a severity or a routine. */
-function sqlStateOf(link: object, code: string | undefined): string | undefined {
+/**
+ * node-postgres puts the SQLSTATE into `code`, as text; only its errors also name a severity or a routine. Providers of
+ * HTTP APIs number their errors with five digits too, as Discord does: theirs are numbers, or come with a status.
+ */
+function sqlStateOf(link: object, body: object | undefined): string | undefined {
+  const code = text(field(link, "code")) ?? text(field(body, "code"));
   const looksLikeSqlState = code !== undefined && /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code);
   const fromPostgres = field(link, "severity") !== undefined || field(link, "routine") !== undefined;
   return looksLikeSqlState && (fromPostgres || field(link, "errno") === undefined) ? code : undefined;

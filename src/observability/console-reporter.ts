@@ -1,6 +1,6 @@
 import { styleText } from "node:util";
 import type { ResilienceEvent } from "../core/events.js";
-import { redactText } from "../core/redact.js";
+import { type RedactLimits, redact, redactText } from "../core/redact.js";
 import type { ErrorReport } from "../errors/report.js";
 
 export interface ConsoleReporterOptions {
@@ -29,9 +29,12 @@ export function consoleReporter({ write, color = false }: ConsoleReporterOptions
   };
 }
 
-/** One event as one line of JSON. */
+/** Machines get everything; only what no reader could want is cut. */
+const FOR_MACHINES: RedactLimits = { maxText: 100_000, maxItems: 10_000, maxDepth: 20 };
+
+/** One event as one line of JSON, its secrets redacted. */
 export function jsonReporter(write: (line: string) => void): (event: ResilienceEvent) => void {
-  return (event) => write(redactText(JSON.stringify(event)));
+  return (event) => write(JSON.stringify(redact(event, FOR_MACHINES)));
 }
 
 function lineOf(event: ResilienceEvent, paint: Paint): string | undefined {

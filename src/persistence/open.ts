@@ -5,7 +5,7 @@ import { memoryPlugin } from "./memory.js";
 import { resolveOptions } from "./persistence-options.js";
 import { pglitePlugin } from "./pglite.js";
 import { postgresPlugin } from "./postgres.js";
-import { openSqlPersistence } from "./sql-persistence.js";
+import { openSqlPersistence, serverAdvice } from "./sql-persistence.js";
 import type { SqlPool } from "./sql-pool.js";
 
 /** Where the embedded Postgres keeps its files when nothing else is said, relative to the working directory. */
@@ -49,6 +49,7 @@ export function openPersistence(target?: string | PoolTarget, options: Persisten
     return openSqlPersistence({
       description: "PostgreSQL behind a given pool",
       schema,
+      advice: serverAdvice,
       ownsPool: false,
       connect: async () => pool,
     });

@@ -22,6 +22,9 @@ export const pglitePlugin: PersistencePlugin = {
     return openSqlPersistence({
       description: kept ? `embedded Postgres in ${folder}` : "embedded Postgres in memory (lost when the process ends)",
       schema,
+      advice: kept
+        ? "Check that the folder and the one above it can be written, and that the disk has room"
+        : "Check that the machine has memory to spare",
       ownsPool: true,
       connect: () => (kept ? openFolder(folder) : openInMemory()),
     });

@@ -3,7 +3,7 @@ import type { PersistencePlugin } from "../core/ports.js";
 import { describePostgres } from "./address.js";
 import { importOptional } from "./optional-import.js";
 import { resolveOptions } from "./persistence-options.js";
-import { openSqlPersistence } from "./sql-persistence.js";
+import { openSqlPersistence, serverAdvice } from "./sql-persistence.js";
 import { connectionTimeoutMs } from "./sql-pool.js";
 
 export const postgresPlugin: PersistencePlugin = {
@@ -12,6 +12,7 @@ export const postgresPlugin: PersistencePlugin = {
     return openSqlPersistence({
       description: describePostgres(url),
       schema,
+      advice: serverAdvice,
       ownsPool: true,
       async connect() {
         const { default: pg } = await importOptional(() => import("pg"), "pg");

@@ -15,6 +15,8 @@ export interface SqlSource {
   /** For people; holds no password. */
   readonly description: string;
   readonly schema: string;
+  /** What to look at when it cannot be used, as a sentence without its full stop. */
+  readonly advice: string;
   /** Called on first use, and again after a failure. */
   connect(): Promise<SqlPool>;
   /** Whether `close()` ends the pool; a pool that someone handed in stays theirs. */
@@ -26,8 +28,10 @@ interface Opened {
   readonly saver: ResilientPostgresSaver;
 }
 
+export const serverAdvice = "Check that the server runs and that address, user and database are right";
+
 export function openSqlPersistence(source: SqlSource): Persistence {
-  const { schema, description } = source;
+  const { schema, description, advice } = source;
   const events = createEventBus(systemClock.now);
   let opening: Promise<Opened> | undefined;
   let closed = false;
@@ -65,7 +69,7 @@ export function openSqlPersistence(source: SqlSource): Persistence {
     description,
     async ready() {
       await opened().catch((error: unknown) => {
-        throw error instanceof ResilienceError ? error : unreachable(description, error);
+        throw error instanceof ResilienceError ? error : unreachable(description, advice, error);
       });
     },
     async close() {
@@ -80,11 +84,8 @@ export function openSqlPersistence(source: SqlSource): Persistence {
   return persistence;
 }
 
-function unreachable(description: string, error: unknown): ConfigError {
+function unreachable(description: string, advice: string, error: unknown): ConfigError {
   const { code, message } = error as { code?: unknown; message?: unknown };
   const reason = [code, message].filter((part) => typeof part === "string" && part !== "").join(": ");
-  return new ConfigError(
-    `Cannot use the ${description}: ${reason}. Check that the server runs and that address, user and database are right`,
-    { cause: error },
-  );
+  return new ConfigError(`Cannot use the ${description}: ${reason}. ${advice}`, { cause: error });
 }

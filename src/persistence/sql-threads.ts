@@ -23,38 +23,53 @@ interface Row {
 const checkpointTime = `case when checkpoint ->> 'ts' ~ '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d'
   then (checkpoint ->> 'ts')::timestamptz end`;
 
-/** All that is known of the threads that `candidates` selects, with or without a record of their own. */
-const describeSql = (schema: string, candidates: string) => `
-  select c.thread_id, t.name, coalesce(t.graph, newest.graph) as graph, t.status, t.error,
-    coalesce(t.created_at, oldest.ts) as created_at, greatest(t.updated_at, newest.ts) as updated_at,
-    counted.checkpoints, newest.checkpoint_id as last_checkpoint_id, waiting.pending
+/** The threads that `candidates` selects, with or without a record of their own: what tells which to show, and in what order. */
+const headsSql = (schema: string, candidates: string) => `
+  select c.thread_id, t.name, coalesce(t.graph, newest.graph) as graph, t.status, t.error, t.created_at,
+    greatest(t.updated_at, newest.ts) as updated_at, newest.checkpoint_id as last_checkpoint_id
   from (${candidates}) c
   left join "${schema}".lgr_threads t on t.thread_id = c.thread_id
   left join lateral (
     select checkpoint_id, metadata ->> 'graph_id' as graph, ${checkpointTime} as ts from "${schema}".checkpoints
     where thread_id = c.thread_id and checkpoint_ns = '' order by checkpoint_id desc limit 1
-  ) newest on true
-  left join lateral (
-    select ${checkpointTime} as ts from "${schema}".checkpoints
-    where thread_id = c.thread_id and checkpoint_ns = '' order by checkpoint_id limit 1
-  ) oldest on t.thread_id is null
-  cross join lateral (
-    select count(*)::int as checkpoints from "${schema}".checkpoints
-    where thread_id = c.thread_id and checkpoint_ns = ''
-  ) counted
-  left join lateral (
-    select case when bool_or(channel = '__interrupt__') then 'interrupt'
-      when bool_or(channel = '__error__') then 'error' end as pending
-    from "${schema}".checkpoint_writes w
-    where thread_id = c.thread_id and checkpoint_ns = '' and checkpoint_id = newest.checkpoint_id
-      and not exists (
-        select 1 from "${schema}".checkpoint_writes done
-        where done.thread_id = w.thread_id and done.checkpoint_ns = w.checkpoint_ns
-          and done.checkpoint_id = w.checkpoint_id and done.task_id = w.task_id
-          and done.channel not in (${reportChannels.map((channel) => `'${channel}'`).join(", ")}))
-  ) waiting on true`;
+  ) newest on true`;
 
-/** Hops from thread to thread along the primary key, so its cost is that of the threads and not of their checkpoints. */
+/** What the newest checkpoint of the row `head` waits for. */
+const pendingSql = (schema: string) => `(
+  select case when bool_or(channel = '__interrupt__') then 'interrupt'
+    when bool_or(channel = '__error__') then 'error' end
+  from "${schema}".checkpoint_writes w
+  where thread_id = head.thread_id and checkpoint_ns = '' and checkpoint_id = head.last_checkpoint_id
+    and not exists (
+      select 1 from "${schema}".checkpoint_writes done
+      where done.thread_id = w.thread_id and done.checkpoint_ns = w.checkpoint_ns
+        and done.checkpoint_id = w.checkpoint_id and done.task_id = w.task_id
+        and done.channel not in (${reportChannels.map((channel) => `'${channel}'`).join(", ")})))`;
+
+/** Heads with all the rest, whose cost is that of each one's checkpoints. */
+const describeSql = (schema: string, heads: string) => `
+  select head.thread_id, head.name, head.graph, head.status, head.error, head.updated_at, head.last_checkpoint_id,
+    coalesce(head.created_at, (
+      select ${checkpointTime} from "${schema}".checkpoints
+      where thread_id = head.thread_id and checkpoint_ns = '' order by checkpoint_id limit 1
+    )) as created_at,
+    (
+      select count(*)::int from "${schema}".checkpoints where thread_id = head.thread_id and checkpoint_ns = ''
+    ) as checkpoints,
+    ${pendingSql(schema)} as pending
+  from (${heads}) head`;
+
+/** Newest activity first; a thread's writes are looked at before the limit only where a status is asked for and it has none on record. */
+const listSql = (schema: string) => {
+  const order = "order by updated_at desc nulls last, thread_id";
+  const heads = `select * from (${headsSql(schema, everyThreadSql(schema))}) head
+    where ($1::text is null or graph = $1) and ($2::text is null or $2 = coalesce(status,
+      case ${pendingSql(schema)} when 'interrupt' then 'waiting_human' when 'error' then 'failed' end))
+    ${order} limit $3`;
+  return `${describeSql(schema, heads)} ${order}`;
+};
+
+/** Hops from thread to thread along the primary key: one step a thread, however many checkpoints it has. */
 const everyThreadSql = (schema: string) => `
   with recursive stored as (
     (select thread_id from "${schema}".checkpoints order by thread_id limit 1)
@@ -83,7 +98,9 @@ export function createSqlThreads(open: () => Promise<SqlPool>, schema: string): 
     return found[0] === undefined ? undefined : fromStorableText(found[0].thread_id);
   };
   const get = async (threadId: string): Promise<ThreadRecord | undefined> => {
-    const [row] = await query(describeSql(schema, "select $1::text as thread_id"), [toStorableText(threadId)]);
+    const [row] = await query(describeSql(schema, headsSql(schema, "select $1::text as thread_id")), [
+      toStorableText(threadId),
+    ]);
     return row === undefined || isUnknown(row) ? undefined : toRecord(row);
   };
   return {
@@ -103,12 +120,8 @@ export function createSqlThreads(open: () => Promise<SqlPool>, schema: string): 
       return threadId === undefined ? undefined : get(threadId);
     },
     async list(filter: ThreadFilter = {}) {
-      const text = `select * from (${describeSql(schema, everyThreadSql(schema))}) threads
-        where ($1::text is null or graph = $1) and ($2::text is null or $2 =
-          coalesce(status, case pending when 'interrupt' then 'waiting_human' when 'error' then 'failed' end))
-        order by updated_at desc nulls last, thread_id limit $3`;
       const graph = filter.graph === undefined ? null : toStorableText(filter.graph);
-      const rows = await query(text, [graph, filter.status ?? null, filter.limit ?? defaultThreadLimit]);
+      const rows = await query(listSql(schema), [graph, filter.status ?? null, filter.limit ?? defaultThreadLimit]);
       return rows.map(toRecord);
     },
   };

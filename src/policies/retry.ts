@@ -38,7 +38,8 @@ export interface RetryEnvironment {
  * Calls `run` until it succeeds, the category's retries or `maxAttempts` are used up, or no wait fits into
  * `maxElapsedMs` any more. LangGraph's control flow passes through untouched.
  *
- * A Retry-After is a floor under the wait. If it does not fit into `maxElapsedMs` it is not waited for.
+ * A Retry-After is a floor under the wait. If it does not fit into `maxElapsedMs` it is not waited for. A `retryOn` or
+ * `onRetry` that throws is reported as a process warning; the category decides, and the wait begins, without it.
  *
  * @throws the last failure, marked so that no outer policy repeats it; the signal's reason when it aborts
  */
@@ -61,41 +62,50 @@ export async function retry<T>(
       const error = asError(thrown);
       const report = classify(error);
       const givenUpWithin = takeExhausted(error);
-      const delayMs = givenUpWithin
-        ? undefined
-        : nextDelayMs(policy, failures, report, error, clock.now() - startedAt, environment.random);
-      const record: AttemptRecord = {
+      const before = [...failures];
+      let record: AttemptRecord = {
         number,
         step: environment.step,
         startedAt: attemptStartedAt,
         durationMs: clock.now() - attemptStartedAt,
         report,
-        ...(delayMs === undefined ? {} : { delayMs }),
       };
       failures.push(record);
-      environment.onFailure?.(record, error);
+      try {
+        const elapsedMs = () => clock.now() - startedAt;
+        const delayMs = givenUpWithin
+          ? undefined
+          : await nextDelayMs(policy, before, report, error, elapsedMs, environment.random);
+        if (delayMs !== undefined) record = { ...record, delayMs };
+      } finally {
+        // Also when retryOn steers the graph: the attempt has failed all the same.
+        failures[before.length] = record;
+        environment.onFailure?.(record, error);
+      }
+      const { delayMs } = record;
       if (delayMs === undefined) {
         // A policy of one attempt has not tried in vain; whoever is further out may still try again.
         if (environment.outermost !== true && (givenUpWithin || policy.maxAttempts > 1)) markExhausted(error);
         throw error;
       }
-      await policy.onRetry?.(report, number, delayMs);
+      await heard("onRetry", () => policy.onRetry?.(report, number, delayMs));
+      signal?.throwIfAborted();
       if (delayMs > 0) await environment.sleep(delayMs);
     }
   }
 }
 
 /** The wait before the next attempt, or undefined when there is to be none. */
-function nextDelayMs(
+async function nextDelayMs(
   policy: RetryPolicy,
   before: readonly AttemptRecord[],
   report: ErrorReport,
   error: unknown,
-  elapsedMs: number,
+  elapsedMs: () => number,
   random: () => number,
-): number | undefined {
+): Promise<number | undefined> {
   if (before.length + 1 >= policy.maxAttempts || report.category === "cancelled") return undefined;
-  const wanted = policy.retryOn?.(report, error);
+  const wanted = await heard("retryOn", () => policy.retryOn?.(report, error));
   if (wanted === false) return undefined;
   const row = categoryPolicy(policy, report.category);
   const sameKind = before.filter((record) => record.report.category === report.category).length;
@@ -115,5 +125,16 @@ function nextDelayMs(
     random,
   );
   const delayMs = Math.max(grown, report.retryAfterMs ?? 0);
-  return elapsedMs + delayMs > policy.maxElapsedMs ? undefined : delayMs;
+  return elapsedMs() + delayMs > policy.maxElapsedMs ? undefined : delayMs;
+}
+
+/** What the user's callback answers, or undefined where it is broken: it must not hide the failure it was told of. */
+async function heard<T>(option: string, call: () => T): Promise<Awaited<T> | undefined> {
+  try {
+    return await call();
+  } catch (broken) {
+    rethrowControlFlow(broken);
+    process.emitWarning(`${option} threw and was passed over: ${String(asError(broken))}`, "ResilienceWarning");
+    return undefined;
+  }
 }

@@ -138,6 +138,14 @@ function wholeStory(dbOf: () => string): void {
     expect(started((await lgr("--json", "resume", "cut-short")).objects())).toEqual(["sign", "file"]);
   });
 
+  it("goes on to the end of the run when its reader goes away", async () => {
+    const { child, exit, go } = await waiting("unread");
+    child.stdout?.destroy();
+    go();
+    expect((await exit)[0]).toBe(0);
+    expect((await lgr("resume", "unread")).stdout).toContain("has finished already");
+  });
+
   it("refuses bad input at once and retries nothing", async () => {
     const refused = await run("bad", { text: "" });
     expect(refused.code).toBe(2);
@@ -191,7 +199,12 @@ describe("lgr, used wrongly", () => {
     ["input that is not JSON", ["run", "tiny", "--input", "{year:1}"], 2, /--input is not JSON/],
     ["an input file that is not there", ["run", "tiny", "--input", "@nope.json"], 2, /cannot be read \(ENOENT\)/],
     ["an unknown category", ["run", "tiny", "--fail", "sign=b"], 2, /no category "b"/],
-    ["a fault for an unknown node", ["run", "tiny", "--fail", "b"], 2, /node "b"; the graph has: double, sign, file/],
+    [
+      "a fault for an unknown node",
+      ["run", "tiny", "--fail", "b"],
+      2,
+      /node "b"; nodes wrapped in resilient\(\) are: double, sign, file$/m,
+    ],
     ["an unknown database", ["--db", "oracle://x", "threads"], 2, /oracle.*postgres/],
     [
       "a flag of another action",

@@ -8,6 +8,12 @@ import { createDatabase, describeOnPostgres, type TestDatabase } from "../../sup
 
 const metadata = { source: "loop" as const, step: 0, parents: {}, graph_id: "agent" };
 
+/** The aggregates of a plan as `explain (format json)` gives it, wherever they are. */
+function aggregatesOf(plan: Record<string, unknown>): Record<string, unknown>[] {
+  const below = (plan.Plans as Record<string, unknown>[] | undefined) ?? [];
+  return [...(plan["Node Type"] === "Aggregate" ? [plan] : []), ...below.flatMap(aggregatesOf)];
+}
+
 describeOnPostgres("openPersistence on PostgreSQL", () => {
   let database: TestDatabase;
   beforeEach(async () => {
@@ -66,6 +72,46 @@ describeOnPostgres("openPersistence on PostgreSQL", () => {
     await persistence.threads.record({ threadId: "old", name: "adopted" });
     expect(await persistence.threads.findByName("adopted")).toMatchObject({ threadId: "old", checkpoints: 2 });
     await persistence.close();
+  });
+
+  it("counts the checkpoints of those threads only that it lists", async () => {
+    const pool = new pg.Pool({ connectionString: database.url });
+    const asked: { text: string; values?: unknown[] }[] = [];
+    const persistence = openPersistence({
+      pool: {
+        on: () => {},
+        end: () => pool.end(),
+        connect: async () => {
+          const client = await pool.connect();
+          return {
+            release: (destroy) => client.release(destroy),
+            query: async <R extends object>(text: string, values?: unknown[]) => {
+              asked.push({ text, ...(values === undefined ? {} : { values }) });
+              return (await client.query(text, values)) as { rows: R[] };
+            },
+          };
+        },
+      },
+    });
+    for (let n = 0; n < 20; n += 1) {
+      const config = { configurable: { thread_id: `t${n}`, checkpoint_ns: "" } };
+      await persistence.checkpointer.put(config, { ...emptyCheckpoint(), id: uuid6(n) }, metadata, {});
+      if (n % 2 === 0) await persistence.threads.record({ threadId: `t${n}`, status: "failed" });
+    }
+    for (const filter of [{}, { graph: "agent" }, { status: "failed" as const }]) {
+      const shown = await persistence.threads.list({ ...filter, limit: 3 });
+      expect(shown).toHaveLength(3);
+      expect(shown.map((thread) => thread.updatedAt.getTime())).toEqual(
+        shown.map((thread) => thread.updatedAt.getTime()).sort((a, b) => b - a),
+      );
+      const { text = "", values } = asked.at(-1) ?? {};
+      const plan = (await pool.query(`explain (analyze, verbose, format json) ${text}`, values)).rows[0]["QUERY PLAN"];
+      const counts = aggregatesOf(plan[0].Plan).filter((node) => /count\(\*\)/.test(String(node.Output)));
+      expect(counts.length).toBeGreaterThan(0);
+      expect(Math.max(...counts.map((node) => Number(node["Actual Loops"])))).toBe(3);
+    }
+    await persistence.close();
+    await pool.end();
   });
 
   it("is ready in ten places at once on an empty database, each of them with one connection", async () => {

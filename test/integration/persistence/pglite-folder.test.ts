@@ -1,4 +1,4 @@
-import { cpSync, existsSync, statSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openPersistence } from "../../../src/persistence/open.js";
 import { createFolder, type TestFolder } from "../../support/databases.js";
@@ -96,5 +96,68 @@ describe("the folder of an embedded Postgres", { timeout: 60_000 }, () => {
     const second = openPersistence(`pglite:${data}`);
     expect((await second.store.get(["facts"], "sky"))?.value).toEqual({ color: "blue" });
     await second.close();
+  });
+
+  const refusal = async (address: string): Promise<string> => {
+    const persistence = openPersistence(address);
+    const error = await persistence.ready().catch((thrown) => thrown);
+    await persistence.close();
+    expect(error).toMatchObject({ code: "CONFIG" });
+    expect(error.message).not.toMatch(/server|user|address/);
+    return error.message;
+  };
+
+  it("is left as it is when it holds something else than a database", async () => {
+    const project = `${folder.path}/project`;
+    mkdirSync(`${project}/base`, { recursive: true });
+    writeFileSync(`${project}/package.json`, "{}");
+    chmodSync(project, 0o755);
+    expect(await refusal(`pglite:${project}`)).toMatch(/project is not empty and holds no database.*name a folder/);
+    expect(statSync(project).mode & 0o777).toBe(0o755);
+    expect(readdirSync(project)).toEqual(["base", "package.json"]);
+    expect(readdirSync(folder.path).sort()).toEqual(["data", "project"]);
+  });
+
+  it("is not touched by one who has not got its lock", async () => {
+    const owner = child();
+    await owner.line();
+    chmodSync(data, 0o750);
+    await expect(openPersistence(`pglite:${data}`).ready()).rejects.toMatchObject({ code: "OWNED_ELSEWHERE" });
+    expect(statSync(data).mode & 0o777).toBe(0o750);
+  });
+
+  it("is not taken for a file, a link to nothing or something below a file", async () => {
+    writeFileSync(`${folder.path}/passwd`, "");
+    symlinkSync(`${folder.path}/nothing`, `${folder.path}/link`);
+    expect(await refusal(`pglite:${folder.path}/passwd`)).toMatch(/passwd is a file and no folder; name another place/);
+    expect(await refusal(`pglite:${folder.path}/passwd/a/b`)).toMatch(/passwd is a file and no folder/);
+    expect(await refusal(`pglite:${folder.path}/link`)).toMatch(/link is a link to nothing; name another place/);
+    expect(readdirSync(folder.path).sort()).toEqual(["data", "link", "passwd"]);
+  });
+
+  it("says what to look at when it cannot be opened", async () => {
+    writeFileSync(`${data}/PG_VERSION`, "");
+    mkdirSync(`${data}.lock`);
+    expect(await refusal(`pglite:${data}`)).toMatch(/^Cannot use the embedded Postgres in .*Check that the folder/);
+  });
+
+  it("is made readable by its owner only, and is the same through a link", async () => {
+    const first = openPersistence(`pglite:${folder.path}/made/data`);
+    await first.ready();
+    expect(statSync(`${folder.path}/made/data`).mode & 0o777).toBe(0o700);
+    symlinkSync(`${folder.path}/made`, `${folder.path}/link`);
+    const second = openPersistence(`pglite:${folder.path}/link/data`);
+    await second.ready();
+    await Promise.all([first.close(), second.close()]);
+    expect(readdirSync(`${folder.path}/made`)).toEqual(["data"]);
+  });
+
+  it("is gone on with when the first start was killed halfway", async () => {
+    const half = `${folder.path}/half`;
+    mkdirSync(`${half}/pg_wal`, { recursive: true });
+    mkdirSync(`${half}/global`);
+    const persistence = openPersistence(`pglite:${half}`);
+    await persistence.ready();
+    await persistence.close();
   });
 });

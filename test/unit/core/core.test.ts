@@ -161,6 +161,29 @@ describe("the event bus", () => {
     expect(String(await warned)).toContain("broken subscriber");
   });
 
+  it.each([
+    ["an async subscriber", async () => Promise.reject(new Error("late subscriber"))],
+    // biome-ignore lint/suspicious/noThenProperty: a promise of another library
+    ["a thenable", () => ({ then: (_: unknown, no: (error: Error) => void) => no(new Error("late subscriber")) })],
+    ["one that rejects with what cannot be printed", () => Promise.reject(Object.create(null))],
+  ])("reports %s that rejects as it does one that throws", async (_, listener) => {
+    const unhandled = vi.fn();
+    process.on("unhandledRejection", unhandled);
+    try {
+      const bus = createEventBus(() => 7);
+      const warned = new Promise<Error>((resolve) => process.once("warning", resolve));
+      bus.subscribe(listener);
+      bus.emit("run.started", {}, { resumed: false });
+      const warning = await warned;
+      expect(warning.name).toBe("ResilienceWarning");
+      expect(warning.message).toMatch(/^A subscriber of "run.started" events threw: .*(late subscriber|not an Error)/);
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(unhandled).not.toHaveBeenCalled();
+    } finally {
+      process.off("unhandledRejection", unhandled);
+    }
+  });
+
   it("of a checkpointer is one and the same, and no other's", () => {
     const [one, two] = [{}, {}];
     expect(eventsOf(one)).toBe(eventsOf(one));

@@ -197,6 +197,11 @@ const chains: readonly Row[] = [
     "network",
   ],
   ["a thrown plain object with a status", fail({ status: 503, message: "busy" }), "server_error"],
+  ["Discord's 40001 unauthorized", fail({ status: 401, code: 40001, message: "Unauthorized" }), "auth"],
+  ["Discord's 40003 opening too fast", fail({ status: 400, code: 40003, message: "Too fast" }), "invalid_input"],
+  ["a status and five digits as text", fail({ status: 401, code: "40001", message: "Unauthorized" }), "auth"],
+  ["five digits as a number, without a status", fail({ code: 40001, message: "odd" }), "unknown"],
+  ["a SQLSTATE without severity, as PGlite or PostgREST tell it", fail({ code: "40001", message: "x" }), "conflict"],
   [
     "an axios-like error",
     fail(Object.assign(new Error("Request failed"), { response: { status: 429, headers: { "Retry-After": "3" } } })),

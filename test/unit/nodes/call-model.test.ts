@@ -119,6 +119,18 @@ describe("callModel", () => {
     },
   );
 
+  it("gives the signal's own reason where the model makes an error of its own of an abort", async () => {
+    const abort = new AbortController();
+    const reason = new Error("enough");
+    const stream = async () => {
+      abort.abort(reason);
+      throw new Error("AbortError");
+    };
+    expect(await failureOf(callModel({ model: { stream }, messages: MESSAGES }, { signal: abort.signal }))).toBe(
+      reason,
+    );
+  });
+
   it("sends nothing for a signal that is aborted already", async () => {
     const { provider, request } = await setUp();
     const reason = new Error("too late");

@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterAll, beforeEach, describe, expect, it, vi } from "vitest";
 import type { AttemptRecord } from "../../../src/core/records.js";
 import { CATEGORIES, CATEGORY_POLICIES, type Category } from "../../../src/errors/categories.js";
 import { InjectedFaultError } from "../../../src/errors/own-errors.js";
@@ -158,6 +158,88 @@ describe("the user's say", () => {
       ["timeout", 2, 1000],
     ]);
     expect(waits).toEqual([500, 1000]);
+  });
+});
+
+describe("a callback of the user's that is broken", () => {
+  const broken = (): never => {
+    throw new Error("my callback is broken");
+  };
+  const rejecting = () => Promise.reject(new Error("my callback is broken"));
+  const warnings = vi.spyOn(process, "emitWarning");
+  beforeEach(() => {
+    warnings.mockReset().mockImplementation(() => {});
+  });
+  afterAll(() => {
+    warnings.mockRestore();
+  });
+
+  it.each([
+    ["throws", broken],
+    ["rejects", rejecting as unknown as () => undefined],
+  ])("retryOn that %s leaves it to the category, and the failure is the node's own", async (_, retryOn) => {
+    const outcome = await tried([of("timeout")], { retryOn });
+    expect(outcome).toMatchObject({ calls: 3, waits: [500, 1000], error: { category: "timeout" } });
+    expect(outcome.records.map((record) => record.delayMs)).toEqual([500, 1000, undefined]);
+    expect((await tried([of("bug")], { retryOn })).calls).toBe(1);
+    expect(warnings).toHaveBeenCalledWith(
+      "retryOn threw and was passed over: Error: my callback is broken",
+      "ResilienceWarning",
+    );
+  });
+
+  it.each([
+    ["throws", broken],
+    ["rejects", rejecting],
+    ["throws what cannot be printed", () => Promise.reject(Object.create(null))],
+  ])("onRetry that %s does not keep the next attempt from being made", async (_, onRetry) => {
+    const outcome = await tried([of("timeout"), undefined], { onRetry });
+    expect(outcome).toMatchObject({ calls: 2, waits: [500], result: "done" });
+    expect(outcome.records).toHaveLength(1);
+    expect(warnings).toHaveBeenCalledWith(
+      expect.stringContaining("onRetry threw and was passed over"),
+      "ResilienceWarning",
+    );
+  });
+
+  it.each(["retryOn", "onRetry"])(
+    "%s may steer the graph: control flow passes, the attempt is on record",
+    async (name) => {
+      const interrupt = { is_bubble_up: true };
+      const steer = (): never => {
+        throw interrupt;
+      };
+      const outcome = await tried([of("timeout")], { [name]: steer });
+      expect(outcome.error).toBe(interrupt);
+      expect(outcome).toMatchObject({ calls: 1, records: [{ number: 1, report: { category: "timeout" } }] });
+      expect(warnings).not.toHaveBeenCalled();
+    },
+  );
+
+  it("finds the failed attempt on record already", async () => {
+    const onRecord: number[] = [];
+    const clock = new FakeClock();
+    let known: readonly AttemptRecord[] = [];
+    const count = () => {
+      onRecord.push(known.length);
+      return undefined;
+    };
+    const running = retry(
+      async ({ failures }) => {
+        known = failures;
+        throw of("bug");
+      },
+      retrySchema.parse({ retryOn: count, maxAttempts: 2 }),
+      { clock, random: () => 0, step: "node", sleep: (ms) => clock.sleep(ms) },
+    );
+    await expect(running).rejects.toMatchObject({ category: "bug" });
+    expect(onRecord).toEqual([1]);
+  });
+
+  it("an abort while onRetry is at work forbids the next attempt, without a wait too", async () => {
+    const controller = new AbortController();
+    const options: RetryOptions = { initialDelayMs: 0, onRetry: () => controller.abort("enough") };
+    expect(await tried([of("network")], options, controller.signal)).toMatchObject({ calls: 1, error: "enough" });
   });
 });
 
