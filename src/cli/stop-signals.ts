@@ -10,10 +10,14 @@ export interface StopSignals {
  * Ctrl-C or SIGTERM once: finish the step in flight, keep everything, end. Twice: abort the step. Three times: leave.
  * In each case the thread can be resumed.
  */
-export function onStopSignals(say: (text: string) => void, leave: () => void): StopSignals {
+export function onStopSignals(leave: () => void): StopSignals {
   const control = new RunControl();
   const controller = new AbortController();
   let asked = 0;
+  // Beside the output and not in it: with --json that is for machines.
+  const say = (text: string): void => {
+    process.stderr.write(`lgr: ${text}\n`);
+  };
   const handle = (signal: NodeJS.Signals): void => {
     asked += 1;
     if (asked === 1) {

@@ -123,6 +123,7 @@ function wholeStory(dbOf: () => string): void {
   it("stops after the step in flight on the first Ctrl-C", async () => {
     const { child, exit, go } = await waiting("stopped");
     child.kill("SIGINT");
+    await untilPrinted(child, /stopping after the step in flight/);
     go();
     expect((await exit)[0]).toBe(130);
     expect(started((await lgr("--json", "resume", "stopped")).objects())).toEqual(["file"]);
@@ -131,7 +132,7 @@ function wholeStory(dbOf: () => string): void {
   it("stops at once on the second Ctrl-C, and repeats the step it cut short", async () => {
     const { child, exit, go } = await waiting("cut-short");
     child.kill("SIGINT");
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await untilPrinted(child, /stopping after the step in flight/);
     child.kill("SIGINT");
     expect((await exit)[0]).toBe(130);
     go();

@@ -51,20 +51,17 @@ export async function runLgr(
   return { code, signal, stdout, stderr, objects };
 }
 
-/** Reads a child's output until `pattern` is there; what came so far is in the error if the child ends first. */
+/** Reads what a child prints on either stream until `pattern` is there; all of it is in the error if the child ends first. */
 export async function untilPrinted(child: ChildProcess, pattern: RegExp): Promise<string> {
   let seen = "";
   return await new Promise((resolve, reject) => {
     const onData = (chunk: Buffer) => {
       seen += chunk.toString();
       if (!pattern.test(seen)) return;
-      child.stdout?.off("data", onData);
+      for (const stream of [child.stdout, child.stderr]) stream?.off("data", onData).resume();
       resolve(seen);
     };
-    child.stdout?.on("data", onData);
-    child.stderr?.on("data", (chunk: Buffer) => {
-      seen += chunk.toString();
-    });
+    for (const stream of [child.stdout, child.stderr]) stream?.on("data", onData);
     child.once("exit", (code) => reject(new Error(`ended with ${code} before it printed ${pattern}:\n${seen}`)));
   });
 }

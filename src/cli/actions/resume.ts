@@ -34,7 +34,7 @@ export async function resume(thread: string, flags: ResumeFlags, global: GlobalO
     const { output } = session;
     output.line(`Thread ${thread} on ${session.persistence.description}`);
     const answerTo = flags.question === undefined ? undefined : await questionId(graph, thread, flags.question);
-    const stop = onStopSignals(output.line, () => process.exit(EXIT.stopped));
+    const stop = onStopSignals(() => process.exit(EXIT.stopped));
     try {
       const result = await resumeThread(graph, thread, decision, {
         graphName: name,

@@ -22,7 +22,7 @@ export async function run(graphName: string, flags: RunFlags, global: GlobalOpti
     const threadId = flags.thread ?? `${graphName}-${new Date(systemClock.now()).toISOString().replace(/[:.]/g, "-")}`;
     const loaded = await graph(graphName);
     output.line(`Thread ${threadId} on ${persistence.description}`);
-    const stop = onStopSignals(output.line, () => process.exit(EXIT.stopped));
+    const stop = onStopSignals(() => process.exit(EXIT.stopped));
     try {
       const result = await runThread(loaded, input, {
         threadId,

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { codeBlocks } from "../../unit/docs/code-blocks.js";
@@ -76,7 +76,9 @@ describe("the packed library in an app of its own", () => {
   });
 
   it("imports by every name it exports, without optional peers", () => {
-    const subpaths = Object.keys(manifest.exports).filter((subpath) => subpath !== "./package.json");
+    // `/persistence` is the saver on its own, which extends the optional peer's: it cannot do without.
+    const left = ["./package.json", "./persistence"];
+    const subpaths = Object.keys(manifest.exports).filter((subpath) => !left.includes(subpath));
     const names = subpaths.map((subpath) => `langgraph-resilience${subpath.slice(1)}`);
     const imports = names.map((name) => `console.log("${name}", Object.keys(await import("${name}")).length > 0);`);
     writeFileSync(join(app, "imports.mjs"), imports.join("\n"));
@@ -87,28 +89,51 @@ describe("the packed library in an app of its own", () => {
     expect(run(join(app, "node_modules", ".bin", "lgr"), ["--help"], app)).toContain("Usage: lgr");
   });
 
-  it.skipIf(example === undefined)("type-checks the README's example, and runs it up to a compiled graph", () => {
+  it("imports the saver on its own where the peers that it extends are installed", () => {
+    for (const name of ["pg", "@langchain/langgraph-checkpoint-postgres"]) link(name);
+    writeFileSync(
+      join(app, "saver.mjs"),
+      `const { ResilientPostgresSaver } = await import("langgraph-resilience/persistence");
+       const { PostgresSaver } = await import("@langchain/langgraph-checkpoint-postgres");
+       console.log(ResilientPostgresSaver.prototype instanceof PostgresSaver);`,
+    );
+    expect(run("node", ["saver.mjs"], app).trim()).toBe("true");
+  });
+
+  it("type-checks the README's example, and runs it against a provider", () => {
     const code = example ?? "";
-    for (const name of importedByExample.filter(isOptional)) {
-      symlinkSync(join(root, "node_modules", name), join(app, "node_modules", name), "junction");
-    }
+    expect(code).toContain("installRecovery(builder)");
+    for (const name of importedByExample.filter(isOptional)) link(name);
     const declared = readFileSync(join(root, "test/unit/docs/taken-for-granted.d.ts"), "utf8");
     writeFileSync(join(app, "src", "taken-for-granted.d.ts"), declared);
     writeFileSync(join(app, "src", "example.ts"), code);
     // what the example does "later" needs a thread that failed before; it is type-checked, not run
-    writeFileSync(join(app, "src", "runnable.ts"), code.replace(/^\/\/ later[\s\S]*/m, ""));
+    const runnable = `${code.replace(/^\/\/ later[\s\S]*/m, "")}\nexport { result };\n`;
+    writeFileSync(join(app, "src", "runnable.ts"), runnable);
     run("node", [join("node_modules", "typescript", "bin", "tsc")], app);
     writeFileSync(
       join(app, "run.mjs"),
-      `const { graph } = await import("./built/runnable.js");
-       console.log(JSON.stringify(Object.keys((await graph.getGraphAsync()).nodes)));
+      `import { startFaultyProvider } from "langgraph-resilience/chaos";
+       const provider = await startFaultyProvider({
+         answer: () => "Dear customer, 1250 cents are on their way.",
+         script: [{ kind: "status", status: 503 }],
+       });
+       process.env.OPENAI_BASE_URL = provider.baseUrl;
+       const { result } = await import("./built/runnable.js");
+       console.log(JSON.stringify({ ...result, asked: provider.requests.length }));
        process.exit(0);`,
     );
-    const nodes: string[] = JSON.parse(run("node", ["run.mjs"], app));
-    expect(nodes).toEqual(expect.arrayContaining(["__start__", "__end__"]));
-    expect(nodes.length).toBeGreaterThan(2);
+    const result = JSON.parse(run("node", ["run.mjs"], app));
+    expect(result).toMatchObject({ status: "succeeded", asked: 2, values: { cents: 1250 } });
+    expect(result.values.letter).toContain("1250 cents are on their way");
   });
 });
+
+function link(name: string): void {
+  const at = join(app, "node_modules", name);
+  mkdirSync(dirname(at), { recursive: true });
+  if (!existsSync(at)) symlinkSync(join(root, "node_modules", name), at, "junction");
+}
 
 function write(name: string, content: object): void {
   writeFileSync(join(app, name), JSON.stringify(content, null, 2));
