@@ -21,8 +21,8 @@ const kinds: Record<string, Kind> = {
   property: { group: 0 },
   contract: { group: 1, usesPostgres: true, globals: true },
   integration: { group: 1, usesPostgres: true },
-  crash: { group: 2, usesPostgres: true, timeoutMs: 240_000 },
-  e2e: { group: 2, usesPostgres: true, timeoutMs: 120_000 },
+  crash: { group: 1, usesPostgres: true, timeoutMs: 240_000 },
+  e2e: { group: 1, usesPostgres: true, timeoutMs: 120_000 },
 };
 
 const projects = Object.entries(kinds).map(
