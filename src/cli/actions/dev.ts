@@ -7,11 +7,11 @@ import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { ConfigError } from "../../errors/own-errors.js";
 import { openPersistence } from "../../persistence/open.js";
+import type { GlobalOptions } from "../command-scope.js";
 import { databaseOf } from "../database.js";
 import { EXIT } from "../exit-codes.js";
 import { positiveInteger } from "../option-values.js";
 import { openProject } from "../project.js";
-import type { GlobalOptions } from "../session.js";
 
 export interface DevFlags {
   readonly port: string;

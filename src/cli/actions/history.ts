@@ -2,8 +2,8 @@ import type { StateSnapshot } from "@langchain/langgraph";
 import { ThreadError } from "../../errors/own-errors.js";
 import { inspectThread } from "../../langgraph/threads/inspect-thread.js";
 import { commandName } from "../command-name.js";
+import { type GlobalOptions, withScope } from "../command-scope.js";
 import { positiveInteger } from "../option-values.js";
-import { type GlobalOptions, withSession } from "../session.js";
 import { table } from "../table.js";
 
 export interface HistoryFlags {
@@ -16,7 +16,7 @@ interface GraphWithHistory {
 }
 
 export async function history(thread: string, flags: HistoryFlags, global: GlobalOptions): Promise<void> {
-  await withSession(global, async ({ graphOfThread, output, persistence }) => {
+  await withScope(global, async ({ graphOfThread, output, persistence }) => {
     const { name, graph } = await graphOfThread(thread, flags.graph);
     const inspection = await inspectThread(graph, thread);
     if (!inspection.stored) {

@@ -3,11 +3,11 @@ import { ConfigError } from "../../errors/own-errors.js";
 import type { GraphLike } from "../../langgraph/threads/graph.js";
 import { inspectThread } from "../../langgraph/threads/inspect-thread.js";
 import { resumeThread } from "../../langgraph/threads/resume-thread.js";
+import { type GlobalOptions, withScope } from "../command-scope.js";
 import { EXIT, exitCodeOfStatus } from "../exit-codes.js";
 import { jsonOption } from "../json-option.js";
 import { parseFaults } from "../option-values.js";
 import { printResult } from "../output.js";
-import { type GlobalOptions, withSession } from "../session.js";
 import { onStopSignals } from "../stop-signals.js";
 
 export interface ResumeFlags {
@@ -29,10 +29,10 @@ export interface ResumeFlags {
 export async function resume(thread: string, flags: ResumeFlags, global: GlobalOptions): Promise<number> {
   const decision = await decisionOf(flags);
   const injectFaults = parseFaults(flags.fail);
-  return await withSession(global, async (session) => {
-    const { name, graph } = await session.graphOfThread(thread, flags.graph);
-    const { output } = session;
-    output.line(`Thread ${thread} on ${session.persistence.description}`);
+  return await withScope(global, async (scope) => {
+    const { name, graph } = await scope.graphOfThread(thread, flags.graph);
+    const { output } = scope;
+    output.line(`Thread ${thread} on ${scope.persistence.description}`);
     const answerTo = flags.question === undefined ? undefined : await questionId(graph, thread, flags.question);
     const stop = onStopSignals(() => process.exit(EXIT.stopped));
     try {

@@ -1,10 +1,10 @@
 import { systemClock } from "../../core/clock.js";
 import { runThread } from "../../langgraph/threads/run-thread.js";
+import { type GlobalOptions, withScope } from "../command-scope.js";
 import { EXIT, exitCodeOfStatus } from "../exit-codes.js";
 import { jsonOption } from "../json-option.js";
 import { parseFaults, positiveInteger } from "../option-values.js";
 import { printResult } from "../output.js";
-import { type GlobalOptions, withSession } from "../session.js";
 import { onStopSignals } from "../stop-signals.js";
 
 export interface RunFlags {
@@ -18,7 +18,7 @@ export interface RunFlags {
 export async function run(graphName: string, flags: RunFlags, global: GlobalOptions): Promise<number> {
   const input = await jsonOption("--input", flags.input ?? "{}");
   const injectFaults = parseFaults(flags.fail);
-  return await withSession(global, async ({ graph, output, persistence }) => {
+  return await withScope(global, async ({ graph, output, persistence }) => {
     const threadId = flags.thread ?? `${graphName}-${new Date(systemClock.now()).toISOString().replace(/[:.]/g, "-")}`;
     const loaded = await graph(graphName);
     output.line(`Thread ${threadId} on ${persistence.description}`);

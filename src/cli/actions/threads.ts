@@ -3,8 +3,8 @@ import { redactText } from "../../core/redact.js";
 import { inspectThread } from "../../langgraph/threads/inspect-thread.js";
 import { knownStatus } from "../../persistence/thread-rules.js";
 import { commandName } from "../command-name.js";
+import { type CommandScope, type GlobalOptions, withScope } from "../command-scope.js";
 import { positiveInteger } from "../option-values.js";
-import { type CommandSession, type GlobalOptions, withSession } from "../session.js";
 import { table } from "../table.js";
 
 export interface ThreadsFlags {
@@ -14,8 +14,8 @@ export interface ThreadsFlags {
 }
 
 export async function threads(flags: ThreadsFlags, global: GlobalOptions): Promise<void> {
-  await withSession(global, async (session) => {
-    const { output, persistence } = session;
+  await withScope(global, async (scope) => {
+    const { output, persistence } = scope;
     const records = await persistence.threads.list({
       limit: positiveInteger("--limit", flags.limit),
       ...(flags.graph === undefined ? {} : { graph: flags.graph }),
@@ -23,7 +23,7 @@ export async function threads(flags: ThreadsFlags, global: GlobalOptions): Promi
     });
     const rows: string[][] = [];
     for (const record of records) {
-      const status = await standing(session, record);
+      const status = await standing(scope, record);
       output.object({ type: "thread", ...record, status });
       rows.push([
         record.name ?? record.threadId,
@@ -45,7 +45,7 @@ export async function threads(flags: ThreadsFlags, global: GlobalOptions): Promi
 }
 
 /** A record of a run that did not come to its end, or of a thread run by other means, says less than the checkpoint. */
-async function standing({ graph, project }: CommandSession, record: ThreadRecord): Promise<string> {
+async function standing({ graph, project }: CommandScope, record: ThreadRecord): Promise<string> {
   const settled = record.status !== undefined && record.status !== "running";
   if (settled || record.graph === undefined || !Object.hasOwn(project.graphs, record.graph)) {
     return knownStatus(record) ?? "unknown";

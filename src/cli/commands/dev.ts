@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { DevFlags } from "../actions/dev.js";
-import type { GlobalOptions } from "../session.js";
+import type { GlobalOptions } from "../command-scope.js";
 
 export function addDevCommand(program: Command): void {
   program

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { HistoryFlags } from "../actions/history.js";
-import type { GlobalOptions } from "../session.js";
+import type { GlobalOptions } from "../command-scope.js";
 
 export function addHistoryCommand(program: Command): void {
   program

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import { ACTIONS } from "../../recovery/decision.js";
 import type { ResumeFlags } from "../actions/resume.js";
+import type { GlobalOptions } from "../command-scope.js";
 import { collect } from "../option-values.js";
-import type { GlobalOptions } from "../session.js";
 
 export function addResumeCommand(program: Command): void {
   program

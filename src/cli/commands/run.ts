@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import type { RunFlags } from "../actions/run.js";
+import type { GlobalOptions } from "../command-scope.js";
 import { collect } from "../option-values.js";
-import type { GlobalOptions } from "../session.js";
 
 export function addRunCommand(program: Command): void {
   program

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { ThreadsFlags } from "../actions/threads.js";
-import type { GlobalOptions } from "../session.js";
+import type { GlobalOptions } from "../command-scope.js";
 
 export function addThreadsCommand(program: Command): void {
   program

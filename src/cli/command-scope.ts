@@ -15,7 +15,7 @@ export interface GlobalOptions {
   readonly json?: boolean;
 }
 
-export interface CommandSession {
+export interface CommandScope {
   readonly project: Project;
   readonly persistence: Persistence;
   readonly output: Output;
@@ -27,10 +27,7 @@ export interface CommandSession {
   ): Promise<{ readonly name: string; readonly graph: GraphLike }>;
 }
 
-export async function withSession<T>(
-  options: GlobalOptions,
-  work: (session: CommandSession) => Promise<T>,
-): Promise<T> {
+export async function withScope<T>(options: GlobalOptions, work: (scope: CommandScope) => Promise<T>): Promise<T> {
   const project = openProject(options.config);
   const persistence = openPersistence(databaseOf(project, options));
   const loaded = new Map<string, Promise<GraphLike>>();
@@ -39,7 +36,7 @@ export async function withSession<T>(
     loaded.set(name, known);
     return known;
   };
-  const session: CommandSession = {
+  const scope: CommandScope = {
     project,
     persistence,
     output: createOutput(options.json === true),
@@ -51,7 +48,7 @@ export async function withSession<T>(
   };
   try {
     await persistence.ready();
-    return await work(session);
+    return await work(scope);
   } finally {
     await persistence.close();
   }
