@@ -67,6 +67,11 @@ function resultLines(result: RunResult, message: string | undefined): string[] {
     case "paused":
       return [`Paused before ${result.next.join(", ")}, as the graph says. Go on with:  ${lgr} resume ${thread}`];
     case "failed":
+      if (result.unreadable)
+        return [
+          `The run failed, and the database could not be read afterwards: ${message}`,
+          `What it had stored is safe. Once the database is back:  ${lgr} resume ${thread}`,
+        ];
       if (result.checkpointId === undefined)
         return [
           `The run failed before anything was stored: ${message}`,

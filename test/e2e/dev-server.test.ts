@@ -8,7 +8,7 @@ import { Client } from "@langchain/langgraph-sdk";
 import { threadIdOf } from "langgraph-resilience";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDatabase, createFolder, describeOnPostgres, type TestDatabase } from "../support/databases.js";
-import { runLgr, startLgr, TINY, untilPrinted } from "../support/run-lgr.js";
+import { runLgr, startLgr, startNpmRun, TINY, untilPrinted } from "../support/run-lgr.js";
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
@@ -27,6 +27,13 @@ async function answers(url: string): Promise<boolean> {
   );
 }
 
+async function untilAnswers(url: string): Promise<void> {
+  for (let tries = 0; !(await answers(url)); tries += 1) {
+    if (tries === 200) throw new Error(`nothing answers at ${url}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
 interface DevServer {
   readonly url: string;
   readonly client: Client;
@@ -39,10 +46,7 @@ async function startDev(db: string): Promise<DevServer> {
   const exit = once(child, "exit");
   await untilPrinted(child, /Server running at|Registering graph|Starting \d+ workers/);
   const url = `http://127.0.0.1:${port}`;
-  for (let tries = 0; !(await answers(url)); tries += 1) {
-    if (tries === 200) throw new Error(`nothing answers at ${url}`);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
+  await untilAnswers(url);
   return {
     url,
     client: new Client({ apiUrl: url }),
@@ -185,4 +189,19 @@ describeOnPostgres("the development server on PostgreSQL", () => {
       expect(newest).toMatchObject({ name: thread, status: "succeeded" });
     },
   );
+});
+
+describe("npm run dev", () => {
+  it("leaves no server behind when npm is told to stop", async () => {
+    const port = await freePort();
+    const npm = startNpmRun("dev", ["--config", TINY, "--db", "memory:", "--port", String(port)]);
+    const url = `http://127.0.0.1:${port}`;
+    await untilPrinted(npm, /Server running at|Registering graph|Starting \d+ workers/);
+    await untilAnswers(url);
+    npm.kill("SIGTERM");
+    for (let tries = 0; await answers(url); tries += 1) {
+      expect(tries, "the server still answers").toBeLessThan(300);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  });
 });

@@ -24,6 +24,15 @@ export function cleanEnvironment(extra: Readonly<Record<string, string>> = {}): 
   return { ...rest, NO_COLOR: "1", ...extra };
 }
 
+/** The same through `npm run`, as the README says it: npm, a shell, and `lgr` beneath. */
+export function startNpmRun(script: string, parameters: readonly string[]): ChildProcess {
+  return spawn("npm", ["run", script, "--", ...parameters], {
+    cwd: root,
+    env: cleanEnvironment(),
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+}
+
 export function startLgr(parameters: readonly string[], extra: Readonly<Record<string, string>> = {}): ChildProcess {
   return spawn(process.execPath, [lgr, ...parameters], {
     cwd: root,

@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
+import { systemClock } from "../../core/clock.js";
 import { ConfigError } from "../../errors/own-errors.js";
 import { openPersistence } from "../../persistence/open.js";
 import type { GlobalOptions } from "../command-scope.js";
@@ -98,6 +99,8 @@ async function untilStopped(server: ChildProcess): Promise<number> {
   // SIGHUP: the terminal was closed; the server is in a group of its own and would not hear of it.
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, stop);
+  const over = new AbortController();
+  onWrapperGone(() => stop("SIGTERM"), over.signal);
   try {
     const code = await new Promise<number | null>((settle, fail) => {
       server.once("error", fail);
@@ -105,10 +108,29 @@ async function untilStopped(server: ChildProcess): Promise<number> {
     });
     return stopping ? EXIT.ok : (code ?? EXIT.failed);
   } finally {
+    over.abort();
     // Whatever the server left behind in its group goes with it.
     endGroup(server, "SIGKILL");
     for (const signal of signals) process.off(signal, stop);
   }
+}
+
+/** How often to look whether npm is still there; it gives no sign when it goes. */
+const WRAPPER_POLL_MS = 250;
+
+/**
+ * npm and npx end at a signal without handing it on to what their shell has started, which would then serve on, unseen.
+ * Called from a shell of a person's own, as with nohup, the command may well outlive its parent.
+ */
+function onWrapperGone(stop: () => void, over: AbortSignal): void {
+  if (process.env.npm_command === undefined) return;
+  const parent = process.ppid;
+  const watch = async (): Promise<void> => {
+    while (process.ppid === parent) await systemClock.sleep(WRAPPER_POLL_MS, over);
+    stop();
+  };
+  // The only rejection is the end of the watch.
+  watch().catch(() => undefined);
 }
 
 function endGroup(server: ChildProcess, signal: NodeJS.Signals): void {

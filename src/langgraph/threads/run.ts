@@ -45,7 +45,10 @@ export interface RunResult extends ThreadRef {
   readonly waitingFor: readonly PendingInterrupt[];
   /** The failure, when `status` is `failed` or `aborted`; why an answer was refused, when it is `waiting_human`. */
   readonly error?: Error;
+  /** The newest checkpoint; absent when none is stored, and when `unreadable`. */
   readonly checkpointId?: string;
+  /** Present when the database could not be read at the end: what is stored is safe but not known here. */
+  readonly unreadable?: true;
   /** Nodes that a resume would run. */
   readonly next: readonly string[];
   /** False when there was nothing to run: the thread had finished, or waits for an answer that was not given. */
@@ -111,6 +114,7 @@ async function outcome(graph: RunnableGraph, ref: ThreadRef, failure: Error | un
     return {
       ...ref,
       status: "failed",
+      unreadable: true,
       values: {},
       waitingFor: [],
       next: [],

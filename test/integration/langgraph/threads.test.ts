@@ -344,7 +344,7 @@ describe("a database that goes away in the middle of a run", () => {
     const graph = builder.addEdge(START, "x").compile({ checkpointer });
     const told: string[] = [];
     const result = await runThread(graph, { value: 1 }, { threadId: "t", onEvent: ({ type }) => void told.push(type) });
-    expect(result).toMatchObject({ status: "failed", error: lost });
+    expect(result).toMatchObject({ status: "failed", error: lost, unreadable: true });
     expect(told.at(-1)).toBe("run.finished");
   });
 });
