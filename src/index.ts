@@ -44,6 +44,13 @@ export {
   RunAbortedError,
   ThreadError,
 } from "./errors/own-errors.js";
+export {
+  BudgetExceededError,
+  BulkheadFullError,
+  CircuitOpenError,
+  DeadlineExceededError,
+  RateLimitedError,
+} from "./errors/policy-errors.js";
 export type { ErrorReport } from "./errors/report.js";
 export { defineErrorRule } from "./errors/rules.js";
 export { type Attempt, attempt } from "./langgraph/attempt-scope.js";

@@ -5,12 +5,33 @@
  */
 import type { AttemptRecord, DecisionRecord } from "./records.js";
 
+/** One step of one thread, from its first execution on. */
+export interface AttemptScope {
+  readonly threadId: string;
+  /** Opaque: tells apart the steps of a thread. */
+  readonly step: string;
+}
+
+/**
+ * How the last execution of a step was left: `open` while attempts are being made (so that whoever finds it open knows
+ * that a process died), `paused` when it stopped in good order, `ended` when it gave up and its failure went on.
+ */
+export type AttemptsState = "open" | "paused" | "ended";
+
+export interface StoredAttempts {
+  /** By number, ascending. */
+  readonly attempts: readonly AttemptRecord[];
+  readonly state: AttemptsState;
+}
+
 /** Failed attempts that outlive the process, so that a resumed step goes on counting. */
 export interface AttemptStore {
-  append(scope: string, attempt: AttemptRecord): Promise<void>;
-  /** Oldest first. */
-  list(scope: string): Promise<readonly AttemptRecord[]>;
-  clear(scope: string): Promise<void>;
+  /** Adds a failed attempt and leaves the step `open`. The same number again changes nothing. */
+  append(scope: AttemptScope, attempt: AttemptRecord): Promise<void>;
+  /** A step without attempts stays without. */
+  mark(scope: AttemptScope, state: AttemptsState): Promise<void>;
+  load(scope: AttemptScope): Promise<StoredAttempts | undefined>;
+  clear(scope: AttemptScope): Promise<void>;
 }
 
 export type EffectState =
@@ -71,16 +92,35 @@ export interface BudgetStore {
   add(scope: string, unit: "attempts" | "tokens" | "money" | "milliseconds", amount: number): Promise<number>;
 }
 
-/** State that several processes change: read with a version, written only if the version still holds. */
-export interface VersionedStore {
-  read(key: string): Promise<{ readonly value: unknown; readonly version: number } | undefined>;
-  write(key: string, value: unknown, expectedVersion: number | undefined): Promise<boolean>;
+/** What a {@link VersionedStore} holds under a key, and the time by the clock that all its processes share. */
+export interface Versioned {
+  readonly value: unknown;
+  /** Grows with each write; 0 when nothing is stored. */
+  readonly version: number;
+  /** Milliseconds since the Unix epoch. */
+  readonly nowMs: number;
 }
 
-/** Answers by input, with their age. */
+/** State that several processes change: read with a version, written only if the version still holds. Values are JSON. */
+export interface VersionedStore {
+  /** A key without a value reads as version 0 with an undefined value. */
+  read(key: string): Promise<Versioned>;
+  /**
+   * Writes if the stored version is `expectedVersion` (0: nothing stored), and gives it the next.
+   * @returns the new version, or undefined when another was faster
+   */
+  write(key: string, value: unknown, expectedVersion: number): Promise<number | undefined>;
+  /** Every key with its value, in the order of the keys. */
+  list(): Promise<readonly (Versioned & { readonly key: string })[]>;
+}
+
+/** Answers by key, with their age. Values are JSON. */
 export interface ResultCache {
-  get(key: string): Promise<{ readonly value: unknown; readonly storedAt: Date } | undefined>;
-  put(key: string, value: unknown): Promise<void>;
+  /** An answer past its `expiresAtMs` is as if it were not there. */
+  get(key: string): Promise<{ readonly value: unknown; readonly storedAtMs: number } | undefined>;
+  /** Times are milliseconds since the Unix epoch. */
+  put(key: string, value: unknown, times: { readonly storedAtMs: number; readonly expiresAtMs: number }): Promise<void>;
+  delete(key: string): Promise<void>;
 }
 
 /** Leases with a fencing token that grows with each holder. */

@@ -9,6 +9,7 @@ interface Wait {
 export class FakeClock implements Clock {
   #now: number;
   readonly #waits = new Set<Wait>();
+  readonly #alarms = new Set<Wait>();
   /** Every wait that was ever begun, in milliseconds, in order. */
   readonly begun: number[] = [];
 
@@ -37,17 +38,36 @@ export class FakeClock implements Clock {
     });
   };
 
+  readonly after = (ms: number, alarm: () => void): (() => void) => {
+    const wait: Wait = {
+      dueAt: this.#now + ms,
+      resolve: () => {
+        this.#alarms.delete(wait);
+        alarm();
+      },
+    };
+    this.#alarms.add(wait);
+    return () => this.#alarms.delete(wait);
+  };
+
+  /** Milliseconds until each alarm that is set, soonest first. */
+  get alarms(): readonly number[] {
+    return [...this.#alarms].map((alarm) => alarm.dueAt - this.#now).sort((a, b) => a - b);
+  }
+
   /** Milliseconds that each wait under way still has to go, shortest first. */
   get pending(): readonly number[] {
     return [...this.#waits].map((wait) => wait.dueAt - this.#now).sort((a, b) => a - b);
   }
 
-  /** Lets time pass: waits that fall due end in order, and what they set off runs before the next one ends. */
+  /** Lets time pass: waits and alarms that fall due end in order, and what they set off runs before the next one ends. */
   async advance(ms: number): Promise<void> {
     const until = this.#now + ms;
     await this.settle();
     for (;;) {
-      const next = [...this.#waits].filter((wait) => wait.dueAt <= until).sort((a, b) => a.dueAt - b.dueAt)[0];
+      const next = [...this.#waits, ...this.#alarms]
+        .filter((wait) => wait.dueAt <= until)
+        .sort((a, b) => a.dueAt - b.dueAt)[0];
       if (next === undefined) break;
       this.#now = Math.max(this.#now, next.dueAt);
       next.resolve();

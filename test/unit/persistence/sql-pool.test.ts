@@ -33,7 +33,7 @@ describe("what an error says about its connection", () => {
 describe("retryTransient", () => {
   const recording = () => {
     const delays: number[] = [];
-    const clock: Clock = { now: () => 0, sleep: async (ms) => void delays.push(ms) };
+    const clock: Clock = { now: () => 0, sleep: async (ms) => void delays.push(ms), after: () => () => {} };
     return { delays, clock };
   };
 
@@ -115,6 +115,7 @@ describe("the pool of an embedded Postgres", () => {
   const never: Clock = {
     now: () => 0,
     sleep: (_ms, signal) => new Promise((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason))),
+    after: () => () => {},
   };
 
   it("lends its one connection to one after the other, in order", async () => {
@@ -146,7 +147,7 @@ describe("the pool of an embedded Postgres", () => {
 
   it("gives up waiting, and stays usable", async () => {
     const { db } = fakeDatabase();
-    const pool = createPglitePool(db, async () => {}, { now: () => 0, sleep: async () => {} });
+    const pool = createPglitePool(db, async () => {}, { now: () => 0, sleep: async () => {}, after: () => () => {} });
     const held = await pool.connect();
     await expect(pool.connect()).rejects.toMatchObject({ code: "BUSY" });
     held.release();

@@ -1,0 +1,82 @@
+/** What the policies throw by themselves: the service was not asked, or was asked for too long. */
+import { ResilienceError, type ResilienceErrorOptions } from "./own-errors.js";
+
+/** The circuit of a service is open: the call was not made. Category `model_unavailable`: not retried, a fallback may answer. */
+export class CircuitOpenError extends ResilienceError {
+  readonly category = "model_unavailable";
+  readonly service: string;
+  /** Until a call may be let through to try the service; absent when only an operator can close the circuit. */
+  readonly nextProbeInMs?: number;
+
+  constructor(service: string, nextProbeInMs: number | undefined, options?: ResilienceErrorOptions) {
+    const next =
+      nextProbeInMs === undefined
+        ? "it was isolated by hand and stays open until it is closed by hand"
+        : nextProbeInMs > 0
+          ? `next probe in ${Math.ceil(nextProbeInMs)} ms`
+          : "a probe is under way";
+    super("CIRCUIT_OPEN", `Circuit "${service}" is open; ${next}`, {
+      ...options,
+      details: { service, ...(nextProbeInMs === undefined ? {} : { nextProbeInMs }), ...options?.details },
+    });
+    this.service = service;
+    if (nextProbeInMs !== undefined) this.nextProbeInMs = nextProbeInMs;
+  }
+}
+
+/** No slot was free and the queue was full, or none came free in time. Category `rate_limit`; no failure of the service. */
+export class BulkheadFullError extends ResilienceError {
+  readonly category = "rate_limit";
+  readonly service: string;
+
+  constructor(service: string, why: string, options?: ResilienceErrorOptions) {
+    super("BULKHEAD_FULL", `No slot for "${service}": ${why}`, {
+      ...options,
+      details: { service, ...options?.details },
+    });
+    this.service = service;
+  }
+}
+
+/** Our own limit of requests or tokens a minute left no room in time. Category `rate_limit`; no failure of the service. */
+export class RateLimitedError extends ResilienceError {
+  readonly category = "rate_limit";
+  readonly service: string;
+  /** When there will be room, in milliseconds from now. */
+  readonly retryAfterMs: number;
+
+  constructor(service: string, why: string, retryAfterMs: number, options?: ResilienceErrorOptions) {
+    super("RATE_LIMITED", `No room for "${service}": ${why}; room in ${Math.ceil(retryAfterMs)} ms`, {
+      ...options,
+      details: { service, retryAfterMs, ...options?.details },
+    });
+    this.service = service;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** The limit over all attempts, waits and fallbacks has passed. Category `timeout`. */
+export class DeadlineExceededError extends ResilienceError {
+  readonly deadlineMs: number;
+
+  constructor(what: string, deadlineMs: number, options?: ResilienceErrorOptions) {
+    super(
+      "DEADLINE_EXCEEDED",
+      `${what} did not finish within its deadline of ${deadlineMs} ms, retries and fallbacks included`,
+      {
+        ...options,
+        details: { deadlineMs, ...options?.details },
+      },
+    );
+    this.deadlineMs = deadlineMs;
+  }
+}
+
+/** A budget is used up. Category `quota`: a fallback may answer, else a person decides. */
+export class BudgetExceededError extends ResilienceError {
+  readonly category = "quota";
+
+  constructor(message: string, options?: ResilienceErrorOptions) {
+    super("BUDGET_EXCEEDED", message, options);
+  }
+}
