@@ -27,7 +27,7 @@ export {
 } from "./errors/categories.js";
 export { classifyError } from "./errors/classify.js";
 export { isControlFlow, rethrowControlFlow } from "./errors/control-flow.js";
-export type { ErrorRule } from "./errors/error-rule.js";
+export type { ErrorRule, Pass } from "./errors/error-rule.js";
 export type { ErrorFacts } from "./errors/facts.js";
 export {
   AttemptTimeoutError,
@@ -45,37 +45,65 @@ export {
   ThreadError,
 } from "./errors/own-errors.js";
 export {
+  AttemptsUsedUpError,
   BudgetExceededError,
   BulkheadFullError,
   CircuitOpenError,
   DeadlineExceededError,
+  DegradedInputError,
+  IsolationError,
   RateLimitedError,
 } from "./errors/policy-errors.js";
 export type { ErrorReport } from "./errors/report.js";
 export { defineErrorRule } from "./errors/rules.js";
-export { type Attempt, attempt } from "./langgraph/attempt-scope.js";
+export { type Attempt, attempt, beginEffect } from "./langgraph/attempt-scope.js";
+export { explain } from "./langgraph/explain.js";
 export { type HumanInterventionOptions, type HumanTask, humanIntervention } from "./langgraph/human-intervention.js";
 export { installRecovery, type RecoveryOptions } from "./langgraph/install-recovery.js";
 export { keepCheckpointer } from "./langgraph/keep-checkpointer.js";
+export { type RequireUndegradedOptions, requireUndegraded } from "./langgraph/require-undegraded.js";
+export { type DecoratedNode, type Node, resilient } from "./langgraph/resilient.js";
+export type { FallbackStep, ResilientOptions } from "./langgraph/resilient-options.js";
+export { type ResilientToolOptions, resilientTool } from "./langgraph/resilient-tool.js";
 export {
-  type DecoratedNode,
-  type Node,
-  resilient,
+  withBulkhead,
+  withCache,
+  withCircuitBreaker,
   withFallback,
   withRetry,
   withTimeout,
-} from "./langgraph/resilient.js";
-export type { FallbackStep, ResilientOptions } from "./langgraph/resilient-options.js";
+} from "./langgraph/single-rungs.js";
 export type { Durability, GraphLike } from "./langgraph/threads/graph.js";
 export { inspectThread, type PendingInterrupt, type ThreadInspection } from "./langgraph/threads/inspect-thread.js";
 export { listThreads } from "./langgraph/threads/list-threads.js";
+export { type ThreadUsage, threadUsage } from "./langgraph/threads/read-usage.js";
 export type { ThreadRef } from "./langgraph/threads/resolve-thread.js";
 export { type ResumeOptions, resumeThread } from "./langgraph/threads/resume-thread.js";
 export type { RunOptions, RunResult } from "./langgraph/threads/run.js";
 export { type RunThreadOptions, runThread } from "./langgraph/threads/run-thread.js";
 export { openPersistence, registerPersistence } from "./persistence/open.js";
+export type { BreakerOptions } from "./policies/breaker/breaker-options.js";
+export type { BreakerState } from "./policies/breaker/breaker-state.js";
+export { type BreakerListing, listBreakers, overrideBreaker } from "./policies/breaker/stored-breaker.js";
+export type { BudgetOptions } from "./policies/budget.js";
+export type { BulkheadOptions } from "./policies/bulkhead.js";
+export type { CacheOptions } from "./policies/cache.js";
+export {
+  type IsolatedContext,
+  type IsolatedNode,
+  type IsolatedOptions,
+  type IsolatedTarget,
+  type IsolatedWork,
+  isolated,
+} from "./policies/isolated.js";
+export { definePrice, type ModelPrice } from "./policies/prices.js";
+export { type ProtectedCall, type ProtectOptions, protect } from "./policies/protect.js";
+export type { RateLimitOptions } from "./policies/rate-limit.js";
+export type { RetryBudgetOptions } from "./policies/retry-budget.js";
 export type { RetryOptions } from "./policies/retry-options.js";
+export { defineService, type Service, type ServiceOptions } from "./policies/service.js";
 export type { TimeoutOptions } from "./policies/timeout.js";
+export type { Spending, Usage } from "./policies/usage.js";
 export { ACTIONS, type Action, type Decision } from "./recovery/decision.js";
 export { type InterventionRequest, isInterventionRequest } from "./recovery/intervention-request.js";
 export type { Suggestion } from "./recovery/suggestion.js";

@@ -19,8 +19,12 @@ export interface EventPayloads {
     readonly report: ErrorReport;
     readonly durationMs: number;
     readonly delayMs?: number;
+    /** Why there is no next one, where neither the category nor the number of attempts says it. */
+    readonly gaveUp?: string;
     readonly step?: string;
   };
+  /** The circuit of a service went from one state to another. */
+  "breaker.changed": { readonly service: string; readonly from: string; readonly to: string };
   "fallback.started": { readonly step: string; readonly because: ErrorReport };
   "fallback.succeeded": { readonly step: string };
   "node.failed": { readonly report: ErrorReport; readonly next: "human" | "fail" | "stop" };

@@ -13,6 +13,10 @@ export interface AttemptRecord {
   readonly report: ErrorReport;
   /** The wait before the next attempt; absent when there was none. */
   readonly delayMs?: number;
+  /** Why there was no further attempt, where neither the category nor the number of attempts says it. */
+  readonly gaveUp?: string;
+  /** Effects on the outside world that it had begun. */
+  readonly effects?: readonly string[];
 }
 
 /** The name attempts of the node itself carry in {@link AttemptRecord}`.step`. */
@@ -52,6 +56,8 @@ export interface Degradation {
   readonly category: Category;
   readonly reason: string;
   readonly at: string;
+  /** How old the answer was, where it came from a cache; milliseconds. */
+  readonly ageMs?: number;
 }
 
 /** What a person decided, on its way back to the node that failed. The decorator obeys it. */

@@ -26,7 +26,10 @@ export interface StoredAttempts {
 
 /** Failed attempts that outlive the process, so that a resumed step goes on counting. */
 export interface AttemptStore {
-  /** Adds a failed attempt and leaves the step `open`. The same number again changes nothing. */
+  /**
+   * Adds a failed attempt and leaves the step `open`. The same number again changes nothing, so what is counted apart
+   * (a fallback begins at 1 anew) needs a scope of its own.
+   */
   append(scope: AttemptScope, attempt: AttemptRecord): Promise<void>;
   /** A step without attempts stays without. */
   mark(scope: AttemptScope, state: AttemptsState): Promise<void>;
@@ -108,18 +111,19 @@ export interface VersionedStore {
   /**
    * Writes if the stored version is `expectedVersion` (0: nothing stored), and gives it the next.
    * @returns the new version, or undefined when another was faster
+   * @throws when that cannot be known: the reply was lost, and too many others have written since
    */
   write(key: string, value: unknown, expectedVersion: number): Promise<number | undefined>;
   /** Every key with its value, in the order of the keys. */
   list(): Promise<readonly (Versioned & { readonly key: string })[]>;
 }
 
-/** Answers by key, with their age. Values are JSON. */
+/** Answers by key, aged by the clock that all its processes share. Values are JSON. */
 export interface ResultCache {
-  /** An answer past its `expiresAtMs` is as if it were not there. */
-  get(key: string): Promise<{ readonly value: unknown; readonly storedAtMs: number } | undefined>;
-  /** Times are milliseconds since the Unix epoch. */
-  put(key: string, value: unknown, times: { readonly storedAtMs: number; readonly expiresAtMs: number }): Promise<void>;
+  /** An answer kept for its time is as if it were not there. `ageMs` counts from the `put`. */
+  get(key: string): Promise<{ readonly value: unknown; readonly ageMs: number } | undefined>;
+  /** Keeps the answer for `keepMs` milliseconds from now, in place of an earlier one. */
+  put(key: string, value: unknown, keepMs: number): Promise<void>;
   delete(key: string): Promise<void>;
 }
 

@@ -1,6 +1,7 @@
-import { CATEGORY_POLICIES, type Category } from "./categories.js";
-import type { ErrorRule } from "./error-rule.js";
+import { type Category, isCategory } from "./categories.js";
+import { type CompiledRule, isRetried, type Pass } from "./error-rule.js";
 import { type ErrorFacts, factsOf } from "./facts.js";
+import { printed } from "./reading.js";
 import type { ErrorReport } from "./report.js";
 import { rulesOf } from "./rules.js";
 
@@ -20,7 +21,7 @@ export function classifyError(error: unknown): ErrorReport {
   const code = pick("code");
   const provider = pick("provider");
   const retryAfterMs = pick("retryAfterMs");
-  const causes = chain.slice(1).map((facts) => `${facts.names[0] ?? "Error"}: ${facts.message}`);
+  const causes = chain.slice(1).map(causeLine);
   return {
     category: verdict.category,
     retryable: verdict.retryable,
@@ -41,38 +42,61 @@ interface Verdict {
 
 const UNKNOWN: Verdict = { category: "unknown", retryable: true };
 
-function firstMatch(pass: "own" | "typed" | "message", chain: readonly ErrorFacts[]): Verdict | undefined {
+function firstMatch(pass: Pass, chain: readonly ErrorFacts[]): Verdict | undefined {
   const rules = rulesOf(pass);
   for (const facts of chain) {
     for (const rule of rules) {
-      const category = categoryBy(rule, facts);
-      if (category !== undefined)
-        return { category, retryable: rule.retryable ?? CATEGORY_POLICIES[category].retries > 0, facts };
+      const verdict = verdictBy(rule, facts);
+      if (verdict !== undefined) return verdict;
     }
   }
   return undefined;
 }
 
-/** The rule's category, or undefined where it passes or is broken: a user's rule must not hide the failure itself. */
-function categoryBy(rule: ErrorRule, facts: ErrorFacts): Category | undefined {
+/** What the rule says, or undefined where it passes or is broken: a user's rule must not hide the failure itself. */
+function verdictBy(rule: CompiledRule, facts: ErrorFacts): Verdict | undefined {
   try {
-    if (!rule.when(facts)) return undefined;
-    return typeof rule.category === "function" ? rule.category(facts) : rule.category;
+    const matches = answered(rule.when(facts), "when", isBoolean);
+    if (matches !== true) return undefined;
+    const category =
+      typeof rule.category === "function" ? answered(rule.category(facts), "category", isCategory) : rule.category;
+    if (category === undefined) return undefined;
+    const retryable =
+      typeof rule.retryable === "function" ? answered(rule.retryable(facts), "retryable", isBoolean) : rule.retryable;
+    return { category, retryable: retryable !== false && isRetried(category), facts };
   } catch (error) {
-    process.emitWarning(
-      `The error rule "${rule.name}" threw and was passed over: ${String(error)}`,
-      "ResilienceWarning",
-    );
+    warnOnce(rule, error);
     return undefined;
   }
 }
 
-/** LangChain and LangGraph append a link to their own documentation. */
-const LINK = /\s*Troubleshooting URL: \S+\s*$/;
+const isBoolean = (value: unknown) => typeof value === "boolean";
+
+/** A rule in plain JavaScript may give anything; an async one gives a promise, which is true. */
+function answered<T>(value: T | undefined, what: string, isValid: (value: T) => boolean): T | undefined {
+  if (value === undefined || isValid(value)) return value;
+  throw new TypeError(`its "${what}" gave ${printed(value)}`);
+}
+
+const warned = new WeakSet<CompiledRule>();
+
+function warnOnce(rule: CompiledRule, error: unknown): void {
+  if (warned.has(rule)) return;
+  warned.add(rule);
+  process.emitWarning(
+    `The error rule "${rule.name}" is broken and passed over from now on where it fails: ${printed(error)}`,
+    "ResilienceWarning",
+  );
+}
+
+/** A text is its own name. */
+function causeLine({ names, message }: ErrorFacts): string {
+  return names[0] === "string" ? message : `${names[0] ?? "Error"}: ${message}`;
+}
 
 /** The outermost words; "fetch failed" and "Connection error." say nothing without the cause. */
 function messageOf(chain: readonly ErrorFacts[]): string {
-  const outer = (chain[0]?.message ?? "").replace(LINK, "");
+  const outer = chain[0]?.message ?? "";
   const vague = outer === "" || /^(fetch failed|terminated|connection error\.?)$/i.test(outer);
   const inner = chain.slice(1).find((facts) => facts.message !== "" && facts.message !== outer)?.message;
   if (!vague || inner === undefined) return outer === "" ? (chain[0]?.names[0] ?? "unknown failure") : outer;

@@ -2,6 +2,9 @@
  * The typed facts of an error: what classification may rely on. Read without trusting shape or prototype,
  * because errors come from other packages, other realms and, as plain objects, from checkpoints.
  */
+import { isCategory } from "./categories.js";
+import { isControlFlow } from "./control-flow.js";
+import { field, isList, number, object, printed, prototypeOf, text } from "./reading.js";
 import { retryAfterMsOf } from "./retry-after.js";
 
 export interface ErrorFacts {
@@ -12,8 +15,10 @@ export interface ErrorFacts {
   readonly status?: number;
   /** SMTP reply code, as nodemailer reports it. */
   readonly smtpStatus?: number;
-  /** Provider code, errno or own code: whatever `code` holds, as a string. */
+  /** Provider code, errno or own code as a string; LangChain's label where there is nothing more specific. */
   readonly code?: string;
+  /** LangChain's `lc_error_code`, such as "MODEL_NOT_FOUND". It labels by status alone, so it is coarser than `code`. */
+  readonly langchainCode?: string;
   /** Provider's error type, such as "insufficient_quota" or "overloaded_error". */
   readonly type?: string;
   readonly sqlState?: string;
@@ -21,12 +26,21 @@ export interface ErrorFacts {
   readonly retryAfterMs?: number;
   /** A category the error carries itself: our own errors and reports read back from a checkpoint. */
   readonly category?: string;
+  /** Whether a retry can help, where the error says so itself. */
+  readonly retryable?: boolean;
+  /** LangGraph's interrupts, drains and commands to a parent graph: no failures at all. */
+  readonly controlFlow?: true;
 }
 
 /** No real cause chain is this deep; a longer one is a cycle made by hand. */
 const MAX_LINKS = 16;
 
-/** The facts of the error and of everything beneath it, outermost first. Cycles end the walk. */
+/**
+ * The facts of the error and of everything beneath it, outermost first. Cycles end the walk.
+ *
+ * Beneath an error are its `cause`, the `errors` of an AggregateError, the `error` and `suppressed` of a
+ * SuppressedError (TC39 explicit resource management) and the `toolError` of LangChain's ToolInvocationError.
+ */
 export function factsOf(error: unknown): readonly ErrorFacts[] {
   const chain: ErrorFacts[] = [];
   const seen = new Set<unknown>();
@@ -35,40 +49,71 @@ export function factsOf(error: unknown): readonly ErrorFacts[] {
     seen.add(link);
     chain.push(readFacts(link));
     if (typeof link !== "object") return;
-    visit(field(link, "cause"));
-    const several = isZodLike(link) ? [] : list(field(link, "errors"));
-    for (const one of several) visit(one);
+    const cause = field(link, "cause");
+    // A report keeps its causes as a list of words.
+    if (isList(cause)) for (const one of list(cause)) visit(one);
+    else visit(cause);
+    for (const key of ["toolError", "error", "suppressed"]) {
+      const beneath = field(link, key);
+      if (isErrorLike(beneath)) visit(beneath);
+    }
+    if (!isZodLike(link)) for (const one of list(field(link, "errors"))) visit(one);
   };
   visit(error);
   return chain;
 }
 
-function readFacts(link: unknown): ErrorFacts {
-  if (typeof link !== "object" || link === null) return { names: [typeof link], message: printed(link) };
-  const body = object(field(link, "error"));
-  const response = object(field(link, "response"));
+function readFacts(thrown: unknown): ErrorFacts {
+  if (typeof thrown !== "object" || thrown === null) {
+    const message = printed(thrown);
+    const retryAfterMs = retryAfterMsOf({ message });
+    return { names: [typeof thrown], message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  }
+  const link: object = thrown;
+  const body = bodyOf(link);
   const names = namesOf(link);
-  const code = text(field(link, "lc_error_code")) ?? codeText(field(link, "code")) ?? codeText(field(body, "code"));
+  const category = text(field(link, "category"));
+  const retryable = field(link, "retryable");
+  const langchainCode = text(field(link, "lc_error_code"));
+  const code = codeOf(link, body, names) ?? langchainCode;
   const status =
-    httpStatus(field(link, "status")) ?? httpStatus(field(link, "statusCode")) ?? httpStatus(field(response, "status"));
-  const sqlState = status === undefined ? sqlStateOf(link, body) : undefined;
+    httpStatus(field(link, "status")) ??
+    httpStatus(field(link, "statusCode")) ??
+    httpStatus(field(object(field(link, "response")), "status"));
+  const sqlState = sqlStateOf(link, body, status !== undefined || isCategory(category));
   const smtpStatus = number(field(link, "responseCode"));
-  const retryAfterMs = retryAfterMsOf(link);
+  const message = withoutLink(text(field(link, "message")) ?? text(field(body, "message")) ?? "");
+  const retryAfterMs = retryAfterMsOf(link) ?? retryAfterMsOf({ message });
   const provider = providerOf(link, names, sqlState, smtpStatus);
   const type = text(field(link, "type")) ?? text(field(body, "type"));
-  const category = text(field(link, "category"));
   return {
     names,
-    message: text(field(link, "message")) ?? text(field(body, "message")) ?? "",
+    message,
     ...(status === undefined ? {} : { status }),
     ...(smtpStatus === undefined ? {} : { smtpStatus }),
     ...(code === undefined ? {} : { code }),
+    ...(langchainCode === undefined ? {} : { langchainCode }),
     ...(type === undefined ? {} : { type }),
     ...(sqlState === undefined ? {} : { sqlState }),
     ...(provider === undefined ? {} : { provider }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(category === undefined ? {} : { category }),
+    ...(typeof retryable === "boolean" ? { retryable } : {}),
+    ...(isControlFlow(link) ? { controlFlow: true as const } : {}),
   };
+}
+
+/** LangChain and LangGraph end their messages in a link to their manuals, whose address is full of telling words. */
+function withoutLink(message: string): string {
+  const link = message.lastIndexOf("Troubleshooting URL: http");
+  return link === -1 ? message : message.slice(0, link).trimEnd();
+}
+
+/** What the provider answered: `error` of an OpenAI error, and the `error` within that of an Anthropic one. */
+function bodyOf(link: object): object | undefined {
+  const body = field(link, "error");
+  if (isErrorLike(body)) return undefined;
+  return object(field(body, "error")) ?? object(body);
 }
 
 function namesOf(link: object): string[] {
@@ -86,14 +131,30 @@ function namesOf(link: object): string[] {
 }
 
 /**
+ * The most specific code: nodemailer keeps the errno it replaces by a code of its own as `originalCode`. A DOMException
+ * numbers its kinds (20 is an abort), which its name says better.
+ */
+function codeOf(link: object, body: object | undefined, names: readonly string[]): string | undefined {
+  const code = field(link, "code");
+  return (
+    text(field(link, "originalCode")) ??
+    (names.includes("DOMException") ? text(code) : codeText(code)) ??
+    codeText(field(body, "code"))
+  );
+}
+
+/** The classes PostgreSQL knows: documentation, appendix A. */
+const SQLSTATE = /^(?:0[0-9A-Z]|[1-5]\d|2[BDF]|3[BDF]|72|F0|HV|P0|XX)[0-9A-Z]{3}$/;
+
+/**
  * node-postgres puts the SQLSTATE into `code`, as text; only its errors also name a severity or a routine. Providers of
  * HTTP APIs number their errors with five digits too, as Discord does: theirs are numbers, or come with a status.
  */
-function sqlStateOf(link: object, body: object | undefined): string | undefined {
+function sqlStateOf(link: object, body: object | undefined, saysMore: boolean): string | undefined {
   const code = text(field(link, "code")) ?? text(field(body, "code"));
-  const looksLikeSqlState = code !== undefined && /^[0-9A-Z]{5}$/.test(code) && /\d/.test(code);
+  if (code === undefined || !SQLSTATE.test(code)) return undefined;
   const fromPostgres = field(link, "severity") !== undefined || field(link, "routine") !== undefined;
-  return looksLikeSqlState && (fromPostgres || field(link, "errno") === undefined) ? code : undefined;
+  return fromPostgres || (!saysMore && field(link, "errno") === undefined) ? code : undefined;
 }
 
 function providerOf(
@@ -114,58 +175,14 @@ function isZodLike(link: object): boolean {
   return isList(field(link, "issues"));
 }
 
-function prototypeOf(of: object): object | null {
-  try {
-    return Object.getPrototypeOf(of);
-  } catch {
-    // A proxy may refuse.
-    return null;
-  }
-}
-
-function isList(value: unknown): value is readonly unknown[] {
-  try {
-    return Array.isArray(value);
-  } catch {
-    // A revoked proxy is no list.
-    return false;
-  }
+/** Only errors have a stack; what a provider answered has none. */
+function isErrorLike(value: unknown): boolean {
+  return typeof value === "object" && typeof field(value, "stack") === "string";
 }
 
 /** The first elements: no more are looked at than a chain may have links. */
 function list(value: unknown): readonly unknown[] {
   return isList(value) ? Array.from({ length: MAX_LINKS }, (_, index) => field(value, String(index))) : [];
-}
-
-function printed(value: unknown): string {
-  try {
-    return String(value);
-  } catch {
-    // Functions may have a toString that throws.
-    return typeof value;
-  }
-}
-
-function field(of: unknown, key: string): unknown {
-  if (typeof of !== "object" && typeof of !== "function") return undefined;
-  try {
-    return (of as Record<string, unknown> | null)?.[key];
-  } catch {
-    // A getter that throws tells nothing; the other facts still count.
-    return undefined;
-  }
-}
-
-function object(value: unknown): object | undefined {
-  return (typeof value === "object" || typeof value === "function") && value !== null ? value : undefined;
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === "string" && value !== "" ? value : undefined;
-}
-
-function number(value: unknown): number | undefined {
-  return typeof value === "number" && Number.isFinite(value) ? value : undefined;
 }
 
 function codeText(value: unknown): string | undefined {

@@ -18,7 +18,14 @@ export class ResilienceError extends Error {
   }
 
   toJSON(): Record<string, unknown> {
-    return { name: this.name, code: this.code, message: this.message, details: this.details };
+    const { category } = this as { readonly category?: unknown };
+    return {
+      name: this.name,
+      code: this.code,
+      ...(category === undefined ? {} : { category }),
+      message: this.message,
+      details: this.details,
+    };
   }
 }
 
@@ -43,12 +50,25 @@ export class MalformedOutputError extends ResilienceError {
   }
 }
 
-/** An attempt ran past its time limit and was aborted. */
+const TIMEOUTS = {
+  attempt: { code: "ATTEMPT_TIMEOUT", says: "did not finish" },
+  first_token: { code: "FIRST_TOKEN_TIMEOUT", says: "gave no sign of life" },
+  idle: { code: "IDLE_TIMEOUT", says: "went silent in the middle: it gave no further sign of life" },
+} as const;
+
+/** An attempt ran past one of its time limits and was aborted. */
 export class AttemptTimeoutError extends ResilienceError {
+  readonly category = "timeout";
   readonly timeoutMs: number;
 
-  constructor(what: string, timeoutMs: number, options?: ResilienceErrorOptions) {
-    super("ATTEMPT_TIMEOUT", `${what} did not finish within ${timeoutMs} ms; the attempt was aborted`, options);
+  /** @param kind which limit: that of the whole attempt, until its first token, or between two of them */
+  constructor(
+    what: string,
+    timeoutMs: number,
+    { kind = "attempt", ...options }: ResilienceErrorOptions & { readonly kind?: keyof typeof TIMEOUTS } = {},
+  ) {
+    const { code, says } = TIMEOUTS[kind];
+    super(code, `${what} ${says} within ${timeoutMs} ms; the attempt was aborted`, options);
     this.timeoutMs = timeoutMs;
   }
 }

@@ -1,5 +1,7 @@
 /** What the policies throw by themselves: the service was not asked, or was asked for too long. */
+import type { Category } from "./categories.js";
 import { ResilienceError, type ResilienceErrorOptions } from "./own-errors.js";
+import type { ErrorReport } from "./report.js";
 
 /** The circuit of a service is open: the call was not made. Category `model_unavailable`: not retried, a fallback may answer. */
 export class CircuitOpenError extends ResilienceError {
@@ -21,6 +23,20 @@ export class CircuitOpenError extends ResilienceError {
     });
     this.service = service;
     if (nextProbeInMs !== undefined) this.nextProbeInMs = nextProbeInMs;
+  }
+}
+
+/** The store that processes share a circuit through failed. Only operators see it: calls go on without the store. */
+export class BreakerStoreError extends ResilienceError {
+  readonly service: string;
+
+  constructor(service: string, why: string, options?: ResilienceErrorOptions) {
+    super(
+      "BREAKER_STORE",
+      `The store of the circuit "${service}" failed: ${why}. Look at the circuit before you try again: what you asked for may have been done`,
+      { ...options, details: { service, ...options?.details } },
+    );
+    this.service = service;
   }
 }
 
@@ -78,5 +94,55 @@ export class BudgetExceededError extends ResilienceError {
 
   constructor(message: string, options?: ResilienceErrorOptions) {
     super("BUDGET_EXCEEDED", message, options);
+  }
+}
+
+/** Code of the report that stands for an attempt which ended with its process. */
+export const PROCESS_DIED = "PROCESS_DIED";
+
+/** Processes that died, or gave up and then died, have left no attempt. Has the category of the last of them. */
+export class AttemptsUsedUpError extends ResilienceError {
+  readonly category: Category;
+  readonly status?: number;
+
+  constructor(attempts: number, last: ErrorReport) {
+    super(
+      "ATTEMPTS_USED_UP",
+      `No attempt is left: ${attempts} were made before this process took over; the last failed with: ${last.message}`,
+      { details: { attempts, last } },
+    );
+    this.category = last.category;
+    if (last.status !== undefined) this.status = last.status;
+  }
+}
+
+const ISOLATION = {
+  ERR_WORKER_OUT_OF_MEMORY: "environment",
+  WORKER_NOT_STARTED: "environment",
+  WORKER_EXITED: "bug",
+  NOT_CLONEABLE: "bug",
+  CONTROL_FLOW_IN_WORKER: "bug",
+} as const satisfies Record<string, Category>;
+
+/** Work in a worker thread that came to no answer of its own. The category follows from the code; none is retried. */
+export class IsolationError extends ResilienceError {
+  readonly category: Category;
+
+  constructor(code: keyof typeof ISOLATION, message: string, options?: ResilienceErrorOptions) {
+    super(code, message, options);
+    this.category = ISOLATION[code];
+  }
+}
+
+/** A step that must not work on degraded input was given some. Category `environment`: a fallback may answer, else a person decides. */
+export class DegradedInputError extends ResilienceError {
+  readonly category = "environment";
+
+  constructor(node: string, degraded: string, options?: ResilienceErrorOptions) {
+    super(
+      "DEGRADED_INPUT",
+      `Node "${node}" refuses degraded input: ${degraded}. Have the full answer provided, or let the step be retried on what there is`,
+      options,
+    );
   }
 }

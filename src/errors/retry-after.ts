@@ -1,8 +1,9 @@
 /**
  * How long the other side asks us to wait. Read from `retryAfterMs` on the error (LangChain core sets it), from the
  * headers `retry-after-ms` (OpenAI) and `Retry-After` (RFC 9110 section 10.2.3: seconds or an HTTP date), and last
- * from the words "try again in 2.5s" that OpenAI puts into the message.
+ * from the words of the message: "try again in 6m0s" (OpenAI), "retry after 6 seconds" (Azure), "retry in 2.5s" (Google).
  */
+import { field } from "./reading.js";
 
 /** @returns milliseconds from `nowMs`, never negative; undefined when nothing usable is said */
 export function parseRetryAfter(value: string, nowMs: number): number | undefined {
@@ -33,20 +34,20 @@ function usable(value: unknown): number | undefined {
   return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : undefined;
 }
 
-function field(of: unknown, key: string): unknown {
-  try {
-    return (of as Record<string, unknown> | null | undefined)?.[key];
-  } catch {
-    // A getter that throws asks for nothing.
-    return undefined;
-  }
-}
+const UNIT_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
+const AMOUNT = String.raw`\d{1,9}(?:\.\d{1,9})?\s?(?:ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?)(?![a-z])`;
+const WAIT = new RegExp(String.raw`(?:try again|retry) (?:in|after) ((?:${AMOUNT}\s?){1,4})`, "i");
+const PART = /(\d{1,9}(?:\.\d{1,9})?)\s?(ms|milli|[smh])/gi;
 
 function fromMessage(message: unknown): number | undefined {
-  const found = typeof message === "string" ? /try again in (\d+(?:\.\d+)?)\s*(ms|s|m)\b/i.exec(message) : null;
-  if (found === null) return undefined;
-  const unit = { ms: 1, s: 1000, m: 60_000 }[found[2]?.toLowerCase() as "ms" | "s" | "m"];
-  return usable(Math.ceil(Number(found[1]) * unit));
+  const found = typeof message === "string" ? WAIT.exec(message)?.[1] : undefined;
+  if (found === undefined) return undefined;
+  let waitMs = 0;
+  for (const [, amount, unit] of found.matchAll(PART)) {
+    const short = unit?.toLowerCase() === "milli" ? "ms" : unit?.toLowerCase();
+    waitMs += Number(amount) * UNIT_MS[short as keyof typeof UNIT_MS];
+  }
+  return usable(Math.ceil(waitMs));
 }
 
 function header(headers: unknown, name: string): string | undefined {

@@ -1,11 +1,13 @@
 /**
  * Every attempt runs in its own scope: a copied config with the attempt's signal and number, the interrupt counter
- * reset, entered through LangGraph's async-local config.
+ * reset, its writes gated, entered through LangGraph's async-local config.
  */
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
-import type { AttemptRecord, FailureRecord } from "../core/records.js";
+import type { Cancellation } from "../core/abort.js";
+import { type AttemptRecord, type Degradation, type FailureRecord, NODE_STEP } from "../core/records.js";
 import type { ErrorReport } from "../errors/report.js";
-import { answerRefused, countedApart, namespaceOf, runInConfig } from "./internals.js";
+import { noteEffect, type RunningAttempt } from "../policies/running-attempt.js";
+import { type AttemptGate, namespaceOf, ownConfigurable, type Questions, runInConfig } from "./internals.js";
 
 const ATTEMPT = "__lgr_attempt";
 
@@ -19,13 +21,29 @@ export interface Attempt {
   readonly failures: readonly AttemptRecord[];
   /** The last of them: what to feed back to a model. */
   readonly previous?: ErrorReport;
+  /** Present when a person sent the step back here: what they decided. */
+  readonly directive?: "retry" | "fallback";
 }
 
-interface ScopedAttempt extends Attempt {
+/** What the scope of an attempt knows, beneath what the node is told. */
+export interface AttemptMarker {
+  readonly running: RunningAttempt;
+  readonly step: string;
+  /** Failed attempts before a person sent the step back, oldest first. */
+  readonly earlier: FailureRecord["attempts"];
+  readonly directive: "retry" | "fallback" | undefined;
   readonly checkpointNs: string;
+  /** Whether this decorator, or one further out, makes more than one attempt. */
+  readonly retries: boolean;
+  /** Whether other calls, whose questions are numbered in between, run in the same task: so it is with tools. */
+  readonly sharesTask: boolean;
+  /** Who answered in place of what, further in. */
+  readonly degradations: Degradation[];
+  /** The attempt further out that this one is part of. */
+  readonly within: AttemptMarker | undefined;
 }
 
-const FIRST: Attempt = { number: 1, step: "node", failures: [] };
+const FIRST: Attempt = { number: 1, step: NODE_STEP, failures: [] };
 
 /**
  * Which attempt of the node is running.
@@ -34,47 +52,76 @@ const FIRST: Attempt = { number: 1, step: "node", failures: [] };
  * @returns attempt 1 without failures outside of a decorated node
  */
 export function attempt(config: LangGraphRunnableConfig | undefined): Attempt {
-  return scoped(config) ?? FIRST;
+  const marker = markerOf(config);
+  if (marker === undefined) return FIRST;
+  const { running, step, earlier, directive } = marker;
+  const failures = earlier.length === 0 ? running.failures : [...earlier, ...running.failures];
+  const previous = failures.at(-1)?.report;
+  return {
+    number: running.number,
+    step,
+    failures,
+    ...(previous === undefined ? {} : { previous }),
+    ...(directive === undefined ? {} : { directive }),
+  };
 }
 
-/** Whether a decorator of the same task is already at work further out. Keys of a parent task reach subgraphs too. */
-export function isInsideAttempt(config: LangGraphRunnableConfig): boolean {
-  return scoped(config)?.checkpointNs === namespaceOf(config);
+/**
+ * Says that the attempt is about to change the outside world in a way that must not happen twice: call it just before.
+ * If the attempt then fails, for whatever reason, neither it nor a fallback is tried: a person decides.
+ *
+ * @param effect what is done, for people: "charge order-17"
+ */
+export function beginEffect(config: LangGraphRunnableConfig, effect: string): void {
+  for (let marker = markerOf(config); marker !== undefined; marker = marker.within) noteEffect(marker.running, effect);
 }
 
+export function markerOf(config: LangGraphRunnableConfig | undefined): AttemptMarker | undefined {
+  return (config?.configurable as Record<string, unknown> | undefined)?.[ATTEMPT] as AttemptMarker | undefined;
+}
+
+/** The attempt of the same task that this is part of. Keys of a parent task reach subgraphs too, and count for nothing there. */
+export function attemptAround(config: LangGraphRunnableConfig): AttemptMarker | undefined {
+  const marker = markerOf(config);
+  return marker?.checkpointNs === namespaceOf(config) ? marker : undefined;
+}
+
+/** @param scope ends the attempt */
 export function runAttempt<T>(
   config: LangGraphRunnableConfig,
-  signal: AbortSignal,
-  attempt: Attempt,
-  interruptsAsked: number,
-  work: (config: LangGraphRunnableConfig) => Promise<T> | T,
-): Promise<T> {
-  const marker: ScopedAttempt = { ...attempt, checkpointNs: namespaceOf(config) };
+  marker: AttemptMarker,
+  scope: Cancellation,
+  questions: Questions,
+  work: (config: LangGraphRunnableConfig) => T,
+): T {
+  const { running } = marker;
+  const beat = () => running.liveness?.beat();
+  const gate: AttemptGate = { open: () => !scope.aborted, passed: beat };
+  const configurable = ownConfigurable(config, questions, gate);
+  configurable[ATTEMPT] = marker;
+  const { writer } = config;
   const own: LangGraphRunnableConfig = {
     ...config,
-    signal,
-    configurable: { ...countedApart(config, interruptsAsked), [ATTEMPT]: marker },
+    configurable,
+    heartbeat() {
+      beat();
+      config.heartbeat?.();
+    },
+    ...(writer === undefined ? {} : { writer: gated(writer, gate) }),
+    get signal() {
+      return scope.signal;
+    },
   };
-  return runInConfig(own, async () => {
-    try {
-      return await work(own);
-    } catch (error) {
-      throw answerRefused(error) ?? error;
-    }
-  });
+  return runInConfig(own, () => work(own));
 }
 
-export function attemptOf(
-  number: number,
-  step: string,
-  failures: readonly AttemptRecord[],
-  earlier: FailureRecord["attempts"],
-): Attempt {
-  const all = [...earlier, ...failures];
-  const previous = all.at(-1)?.report;
-  return { number, step, failures: all, ...(previous === undefined ? {} : { previous }) };
-}
-
-function scoped(config: LangGraphRunnableConfig | undefined): ScopedAttempt | undefined {
-  return (config?.configurable as Record<string, unknown> | undefined)?.[ATTEMPT] as ScopedAttempt | undefined;
+function gated(
+  writer: NonNullable<LangGraphRunnableConfig["writer"]>,
+  gate: AttemptGate,
+): NonNullable<LangGraphRunnableConfig["writer"]> {
+  return (chunk) => {
+    if (!gate.open()) return;
+    gate.passed();
+    writer(chunk);
+  };
 }

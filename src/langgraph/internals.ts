@@ -5,11 +5,14 @@
 import { RunnableLambda } from "@langchain/core/runnables";
 import { AsyncLocalStorageProviderSingleton } from "@langchain/core/singletons";
 import { GraphDrained, type LangGraphRunnableConfig, type NodeError } from "@langchain/langgraph";
+import { CancelledError } from "../errors/own-errors.js";
 
 const SCRATCHPAD = "__pregel_scratchpad";
 const READ = "__pregel_read";
 const CHECKPOINTER = "__pregel_checkpointer";
 const SEND = "__pregel_send";
+const CALL = "__pregel_call";
+const RESUMING = "__pregel_resuming";
 const NODE_ERROR = "__pregel_node_error";
 const HANDLER_NODE = "__recovery_handler__";
 const NOT_OUTPUT: readonly string[] = ["__error__", "__error_source_node__", "__interrupt__", "__resume__"];
@@ -129,6 +132,14 @@ export function isInsideTask(config: LangGraphRunnableConfig): boolean {
   return scratchpadOf(config) !== undefined;
 }
 
+/**
+ * Whether the task may have run before, in a process that died or stopped. Assumption: the configurable says so in the
+ * first superstep of a resumed run, and in no other.
+ */
+export function mayHaveRunBefore(config: LangGraphRunnableConfig): boolean {
+  return (config.configurable as Record<string, unknown> | undefined)?.[RESUMING] === true;
+}
+
 /** How many interrupts the task has asked so far, minus one. */
 export function interruptCounter(config: LangGraphRunnableConfig): number {
   return scratchpadOf(config)?.interruptCounter ?? -1;
@@ -140,25 +151,112 @@ export function setInterruptCounter(config: LangGraphRunnableConfig, counter: nu
   if (scratchpad !== undefined) scratchpad.interruptCounter = counter;
 }
 
+/** What an attempt may still do once it was given up on: nothing. */
+export interface AttemptGate {
+  /** Whether the attempt is still the one that counts. */
+  open(): boolean;
+  /** Told of each thing the attempt does that shows it is alive. */
+  passed(): unknown;
+}
+
+/** How the questions of one attempt are numbered; LangGraph finds a person's answers by these numbers. */
+export interface Questions {
+  /** The number of the latest question, or the one before the first. */
+  readonly latest: number;
+  /** Moves on to number `next`, or to what takes its place. */
+  moveTo(next: number): void;
+}
+
+/** Questions that are this attempt's alone, from `before` + 1 on. */
+export function questionsAfter(before: number): Questions {
+  let latest = before;
+  return {
+    get latest() {
+      return latest;
+    },
+    moveTo(next) {
+      latest = next;
+    },
+  };
+}
+
 /**
- * The configurable of an attempt whose questions are counted from `counter` and apart from those of other attempts. An
- * attempt must start from −1, as in LangGraph's own retry, or it would be asked again what a person has answered
- * already; and one that was given up on and asks too late must not move the count of the one that took its place.
+ * Questions of one of several calls that share a task, as tools do: numbered as the task numbers them, and an attempt
+ * that takes the place of another asks under the numbers that one had.
  *
- * Assumption: of what a task's scratchpad holds only the counters are written to.
+ * @param numbers those of the attempts before; new ones are added
  */
-export function countedApart(config: LangGraphRunnableConfig, counter: number): Record<string, unknown> {
+export function questionsOfCall(config: LangGraphRunnableConfig, numbers: number[]): Questions {
   const shared = scratchpadOf(config);
-  if (shared === undefined) return { ...config.configurable };
-  const own = new Proxy(shared, {
-    get: (target, key) => (key === "interruptCounter" ? counter : Reflect.get(target, key)),
-    set: (target, key, value) => {
+  let asked = 0;
+  return {
+    get latest() {
+      return numbers[asked - 1] ?? -1;
+    },
+    moveTo() {
+      asked += 1;
+      if (asked <= numbers.length || shared === undefined) return;
+      shared.interruptCounter += 1;
+      numbers.push(shared.interruptCounter);
+    },
+  };
+}
+
+/**
+ * The configurable of an attempt whose questions are numbered apart from those of others, and whose writes and calls end
+ * with it. An attempt must ask under the numbers of the one before it, as in LangGraph's own retry, or it would be asked
+ * again what a person has answered already; and one that was given up on must neither write, nor take the answer that
+ * is meant for the one in its place.
+ *
+ * Assumptions: a task writes through the functions of its configurable; of what its scratchpad holds only the counters
+ * are written to, and a question adds 1 to `interruptCounter`.
+ */
+export function ownConfigurable(
+  config: LangGraphRunnableConfig,
+  questions: Questions,
+  gate: AttemptGate,
+): Record<string, unknown> {
+  const given = config.configurable as Record<string, unknown> | undefined;
+  const own: Record<string, unknown> = { ...given };
+  const shared = scratchpadOf(config);
+  if (shared !== undefined) own[SCRATCHPAD] = numberedApart(shared, questions, gate);
+  const send = given?.[SEND];
+  if (typeof send === "function")
+    own[SEND] = (writes: unknown) => {
+      if (!gate.open()) return undefined;
+      gate.passed();
+      return send(writes);
+    };
+  const call = given?.[CALL];
+  if (typeof call === "function")
+    own[CALL] = (...parameters: unknown[]) => {
+      refuseLate(gate);
+      gate.passed();
+      return call(...parameters);
+    };
+  return own;
+}
+
+function numberedApart(shared: Scratchpad, questions: Questions, gate: AttemptGate): Scratchpad {
+  return new Proxy(shared, {
+    get(target, key) {
+      refuseLate(gate);
+      return key === "interruptCounter" ? questions.latest : Reflect.get(target, key);
+    },
+    set(target, key, value) {
+      refuseLate(gate);
       if (key !== "interruptCounter") return Reflect.set(target, key, value);
-      counter = value as number;
+      questions.moveTo(value as number);
       return true;
     },
   });
-  return { ...config.configurable, [SCRATCHPAD]: own };
+}
+
+function refuseLate(gate: AttemptGate): void {
+  if (!gate.open())
+    throw new CancelledError(
+      "This attempt was given up on; what it does now no longer counts. Listen to config.signal",
+    );
 }
 
 const INVALID_RESUME = Symbol.for("langgraph.invalid_resume");
@@ -204,9 +302,21 @@ export function announceParentCommand(config: LangGraphRunnableConfig): void {
   if (typeof send === "function") send([["__no_writes__", null]]);
 }
 
-/** Runs `work` with `config` as the ambient one, so that `interrupt()` and models called without a config see it. */
-export function runInConfig<T>(config: LangGraphRunnableConfig, work: () => Promise<T>): Promise<T> {
-  return AsyncLocalStorageProviderSingleton.runWithConfig(config, work) as Promise<T>;
+const CHILD_CONFIG = Symbol.for("lc:child_config");
+
+/**
+ * Runs `work` with `config` as the ambient one, so that `interrupt()` and models called without a config see it. Beneath
+ * a running task its trace is kept, and nothing is made that `runWithConfig` of LangChain would make anew: that costs
+ * more than all the rest of an attempt.
+ *
+ * Assumption: the ambient config is read from `extra` of what the async-local storage holds, by a registered symbol.
+ */
+export function runInConfig<T>(config: LangGraphRunnableConfig, work: () => T): T {
+  const storage = AsyncLocalStorageProviderSingleton.getInstance();
+  const around = storage.getStore() as { readonly extra?: object } | undefined;
+  const own = around === undefined ? {} : Object.create(around);
+  own.extra = { ...around?.extra, [CHILD_CONFIG]: config };
+  return storage.run(own, work) as T;
 }
 
 /**
@@ -215,6 +325,29 @@ export function runInConfig<T>(config: LangGraphRunnableConfig, work: () => Prom
  */
 export function stopped(reason: unknown): Error {
   return new GraphDrained(reason instanceof Error ? reason.message : String(reason ?? "aborted"));
+}
+
+const drainListeners = new WeakMap<object, Set<() => void>>();
+
+/**
+ * Calls `listener` when a drain of the run is requested; LangGraph offers a flag and no event. Assumption: a drain is
+ * requested by the method `requestDrain` of the control itself.
+ *
+ * @returns a function that ends the subscription
+ */
+export function onDrain(control: { requestDrain(reason?: string): void }, listener: () => void): () => void {
+  const known = drainListeners.get(control);
+  const listeners = known ?? new Set();
+  if (known === undefined) {
+    drainListeners.set(control, listeners);
+    const request = control.requestDrain;
+    control.requestDrain = (reason) => {
+      request.call(control, reason);
+      for (const one of [...listeners]) one();
+    };
+  }
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 }
 
 /** Whether a task of a checkpoint has asked something. */

@@ -1,24 +1,43 @@
-import { Command } from "@langchain/langgraph";
+import { Command, type LangGraphRunnableConfig } from "@langchain/langgraph";
 import type { Degradation } from "../core/records.js";
+import { readChannel } from "./internals.js";
 
 /** The state channel that says which steps were answered by something simpler. */
 export const DEGRADATIONS = "degradations";
 
-/** The node's result with the degradation added to its state update, whatever form the result has. */
-export function withProvenance(result: unknown, degradation: Degradation): unknown {
-  const note = { [DEGRADATIONS]: [degradation] };
-  if (result === null || result === undefined) return note;
-  if (result instanceof Command) return result.graph === Command.PARENT ? result : annotated(result, degradation);
-  if (Array.isArray(result)) return [...result, note];
-  if (typeof result !== "object") return result;
-  return { ...result, [DEGRADATIONS]: [...earlier(result), degradation] };
+/** What something simpler answered before this superstep, oldest first; outside of a graph what the input says of it. */
+export function degradationsIn(input: unknown, config: LangGraphRunnableConfig): readonly Degradation[] {
+  const found = readChannel(config, DEGRADATIONS) ?? (input as { [DEGRADATIONS]?: unknown } | null)?.[DEGRADATIONS];
+  return Array.isArray(found) ? found : [];
 }
 
-function annotated(command: Command, degradation: Degradation): Command {
+/** Whether a node returned a command, alone or in a list. */
+export function holdsCommand(result: unknown): boolean {
+  return Array.isArray(result) ? result.some((one) => one instanceof Command) : result instanceof Command;
+}
+
+/** Whether a node returned a command to the parent graph, alone or in a list. */
+export function commandsParent(result: unknown): boolean {
+  const isToParent = (one: unknown) => one instanceof Command && one.graph === Command.PARENT;
+  return Array.isArray(result) ? result.some(isToParent) : isToParent(result);
+}
+
+/** The node's result with the degradations added to its state update, whatever form the result has. */
+export function withProvenance(result: unknown, degradations: readonly Degradation[]): unknown {
+  if (degradations.length === 0) return result;
+  const note = { [DEGRADATIONS]: degradations };
+  if (result === null || result === undefined) return note;
+  if (result instanceof Command) return result.graph === Command.PARENT ? result : annotated(result, degradations);
+  if (Array.isArray(result)) return [...result, note];
+  if (typeof result !== "object") return result;
+  return { ...result, [DEGRADATIONS]: [...earlier(result), ...degradations] };
+}
+
+function annotated(command: Command, degradations: readonly Degradation[]): Command {
   const { update, goto, resume, graph } = command;
   const merged = Array.isArray(update)
-    ? [...update, [DEGRADATIONS, [degradation]] as [string, unknown]]
-    : { ...update, [DEGRADATIONS]: [...earlier(update ?? {}), degradation] };
+    ? [...update, [DEGRADATIONS, degradations] as [string, unknown]]
+    : { ...update, [DEGRADATIONS]: [...earlier(update ?? {}), ...degradations] };
   return new Command({
     update: merged as Record<string, unknown>,
     goto: goto as never,

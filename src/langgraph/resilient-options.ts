@@ -1,83 +1,31 @@
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
 import { z } from "zod";
-import { type Clock, systemClock } from "../core/clock.js";
 import { offOr } from "../core/options.js";
-import { NODE_STEP } from "../core/records.js";
-import { CATEGORIES, type Category } from "../errors/categories.js";
-import type { ErrorReport } from "../errors/report.js";
-import { type RetryOptions, retrySchema } from "../policies/retry-options.js";
-import { type TimeoutOptions, timeoutSchema } from "../policies/timeout.js";
+import { type BudgetOptions, budgetSchema } from "../policies/budget.js";
+import { checkLadder, type LadderFallback, type LadderOptions, ladderShape } from "../policies/ladder-options.js";
 
 /** A simpler way to do the step. Runs with the node's own input, under its own policies: one attempt by default. */
-export interface FallbackStep<I, O> {
-  /** Shown to people, written into `degradations`, and what `{ action: "fallback", step }` names. Unique in the node. */
-  readonly name: string;
-  readonly run: (input: I, config: LangGraphRunnableConfig, failure: ErrorReport) => O | Promise<O>;
-  /** Categories it answers for. Default: every category whose next rung is `fallback`. */
-  readonly when?: readonly Category[];
-  /** Default: no retry. */
-  readonly retry?: RetryOptions | false;
-  /** Default: the node's. */
-  readonly timeout?: TimeoutOptions | false;
-}
+export type FallbackStep<I, O> = LadderFallback<I, LangGraphRunnableConfig, O>;
 
-export interface ResilientOptions<I, O, F = O> {
-  /** For messages outside of a graph; inside, the node's name in the graph is used. Default: the function's name. */
-  readonly name?: string;
-  /** `false`: one attempt. */
-  readonly retry?: RetryOptions | false;
-  /** `false`: no time limit. */
-  readonly timeout?: TimeoutOptions | false;
-  readonly fallback?: readonly FallbackStep<I, F>[];
-  /** Throws, or returns what is wrong, for a plausible but unusable result: that attempt is `malformed_output`. */
-  // biome-ignore lint/suspicious/noConfusingVoidType: a validator that only throws returns nothing
-  readonly validate?: (result: O | F) => string | undefined | void | Promise<string | undefined | void>;
+export interface ResilientOptions<I, O, F = O> extends LadderOptions<I, LangGraphRunnableConfig, O, F> {
+  /** Off by default. What the thread may spend, checked before each attempt of the node itself. */
+  readonly budget?: BudgetOptions | false;
+  /**
+   * How many steps of the run may have been answered by something simpler, before this one's fallbacks are left to a
+   * person. No limit by default.
+   */
+  readonly maxDegradations?: number;
   /** Ask a person after the retries already, leaving the fallbacks for them to choose; default after the fallbacks. */
   readonly humanAfter?: "retry" | "fallback";
-  /** Default: the system clock. Tests pass a fake one. */
-  readonly clock?: Clock;
-  /** Uniform in [0, 1), for jitter; default Math.random. */
-  readonly random?: () => number;
 }
-
-const func = z.custom<(...parameters: never[]) => unknown>(
-  (value) => typeof value === "function",
-  "must be a function",
-);
-
-const fallbackSchema = z.strictObject({
-  name: z.string().min(1),
-  run: func,
-  when: z.array(z.enum(CATEGORIES)).optional(),
-  retry: offOr(retrySchema).default(false),
-  timeout: offOr(timeoutSchema).optional(),
-});
 
 export const resilientSchema = z
   .strictObject({
-    name: z.string().min(1).optional(),
-    retry: offOr(retrySchema).prefault({}),
-    timeout: offOr(timeoutSchema).prefault({}),
-    fallback: z.array(fallbackSchema).default([]),
-    validate: func.optional(),
+    ...ladderShape,
+    budget: offOr(budgetSchema).default(false),
+    maxDegradations: z.int().min(0).optional(),
     humanAfter: z.enum(["retry", "fallback"]).default("fallback"),
-    clock: z
-      .custom<Clock>((value) => typeof value === "object" && value !== null, "must be a clock")
-      .default(systemClock),
-    random: z
-      .custom<() => number>((value) => typeof value === "function", "must be a function")
-      .default(() => Math.random),
   })
-  .superRefine((options, context) => {
-    const names = options.fallback.map((step) => step.name);
-    const taken = names.find((name, index) => name === NODE_STEP || names.indexOf(name) !== index);
-    if (taken === undefined) return;
-    const message =
-      taken === NODE_STEP
-        ? `a fallback step cannot be called "${NODE_STEP}"`
-        : `two fallback steps are called "${taken}"`;
-    context.addIssue({ code: "custom", path: ["fallback"], message });
-  });
+  .superRefine(checkLadder);
 
 export type ResilientPolicy = z.output<typeof resilientSchema>;
-export type FallbackPolicy = ResilientPolicy["fallback"][number];

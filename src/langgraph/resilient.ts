@@ -1,25 +1,23 @@
-import { Command, isParentCommand, type LangGraphRunnableConfig } from "@langchain/langgraph";
+import { isParentCommand, type LangGraphRunnableConfig } from "@langchain/langgraph";
 import { recordFailure } from "../core/failures.js";
 import { parseOptions } from "../core/options.js";
-import { type AttemptRecord, type Degradation, type FailureRecord, NODE_STEP } from "../core/records.js";
+import { type FailureRecord, NODE_STEP } from "../core/records.js";
 import { CATEGORY_POLICIES } from "../errors/categories.js";
 import { classifyError } from "../errors/classify.js";
-import { rethrowControlFlow } from "../errors/control-flow.js";
+import { isControlFlow, rethrowControlFlow } from "../errors/control-flow.js";
 import { asError, ConfigError } from "../errors/own-errors.js";
-import type { RetryOptions } from "../policies/retry-options.js";
-import { type TimeoutOptions, withTimeLimit } from "../policies/timeout.js";
-import { isInsideAttempt } from "./attempt-scope.js";
-import { type Answer, climb } from "./climb.js";
-import { type Reentry, reentryOf } from "./envelope.js";
+import { DeadlineExceededError } from "../errors/policy-errors.js";
+import { compileLadder } from "../policies/compiled-ladder.js";
+import type { Answer } from "../policies/ladder.js";
+import { withTimeLimit } from "../policies/timeout.js";
+import type { Cached } from "./cached.js";
+import { climb } from "./climb.js";
 import { announceParentCommand, isCompiledGraph, namespaceOf } from "./internals.js";
-import { withProvenance } from "./provenance.js";
-import {
-  type FallbackStep,
-  type ResilientOptions,
-  type ResilientPolicy,
-  resilientSchema,
-} from "./resilient-options.js";
-import { type RunContext, runContextOf, throwIfStopped } from "./run-context.js";
+import { messageCodec } from "./message-codec.js";
+import { type Decorated, type NodeEntry, nodeEntry } from "./node-entry.js";
+import { commandsParent, withProvenance } from "./provenance.js";
+import { type ResilientOptions, type ResilientPolicy, resilientSchema } from "./resilient-options.js";
+import { throwIfStopped } from "./run-context.js";
 
 /** A node as LangGraph calls it. */
 export type Node<I, O> = (input: I, config: LangGraphRunnableConfig) => O | Promise<O>;
@@ -27,7 +25,8 @@ export type DecoratedNode<I, O> = (input: I, config: LangGraphRunnableConfig) =>
 
 /** What installRecovery needs to know of a decorated node. */
 export interface ResilientMark {
-  readonly fallbacks: readonly string[];
+  readonly label: string;
+  readonly policy: ResilientPolicy;
 }
 
 const marks = new WeakMap<object, ResilientMark>();
@@ -42,9 +41,9 @@ export function resilientMark(node: unknown): ResilientMark | undefined {
  * handed to the declared fallbacks; what is left goes to the person, if {@link installRecovery} put one into the graph,
  * and else is thrown as it came.
  *
- * Canonical order, outermost first: deadline → fallback → retry → attempt timeout → node. LangGraph's control flow
- * (interrupts, commands to a parent, drains) passes through untouched. An answer by a fallback is noted in the state
- * channel `degradations`.
+ * Canonical order, outermost first: cache → deadline → fallback → retry → circuit breaker → bulkhead and rate limit →
+ * attempt timeout → node. LangGraph's control flow (interrupts, commands to a parent, drains) passes through untouched.
+ * An answer by a fallback is noted in the state channel `degradations`.
  *
  * @param node called as `(input, config)`; `config.signal` aborts when the attempt's time is up
  * @returns a node of the same input type, with the same name in stack traces
@@ -55,98 +54,95 @@ export function resilient<I, O, F = O>(
   options: ResilientOptions<I, O, F> = {},
 ): DecoratedNode<I, O | F> {
   const label = options.name ?? (typeof node === "function" && node.name !== "" ? node.name : "node");
+  const owner = `resilient(${label})`;
   if (isCompiledGraph(node)) {
     throw new ConfigError(
       "resilient(): a compiled graph cannot be wrapped, Studio would no longer see into it; wrap its nodes and call installRecovery on its builder",
     );
   }
-  if (typeof node !== "function") throw new ConfigError(`resilient(${label}): the node must be a function`);
-  const policy = parseOptions(`resilient(${label})`, resilientSchema, options);
-  const decorated = async (input: I, config: LangGraphRunnableConfig = {}): Promise<O | F> =>
-    (await enter(node as Node<unknown, unknown>, label, policy, input, config)) as O | F;
-  Object.defineProperty(decorated, "name", { value: label });
-  marks.set(decorated, { fallbacks: policy.fallback.map((step) => step.name) });
+  if (typeof node !== "function") throw new ConfigError(`${owner}: the node must be a function`);
+  const policy = parseOptions(owner, resilientSchema, options);
+  const ladder = compileLadder(owner, label, node as Node<unknown, unknown>, policy, messageCodec);
+  const decorated = entrance<I, O | F>({ label, policy, ladder, isTool: false });
+  marks.set(decorated, { label, policy });
   return decorated;
 }
 
-/** Only the retry rung of {@link resilient}. */
-export function withRetry<I, O>(node: Node<I, O>, retry: RetryOptions = {}): DecoratedNode<I, O> {
-  return resilient(node, { retry, timeout: false });
+/** The function that enters a decorated node or tool. */
+export function entrance<I, O>(decorated: Decorated): DecoratedNode<I, O> {
+  // The one async function of an entry that has the node's name: it is what a stack trace shows.
+  const enter = async (input: I, config: LangGraphRunnableConfig = {}): Promise<O> => {
+    const entry = nodeEntry(decorated, input, config);
+    try {
+      return (await answered(entry, config)) as O;
+    } catch (thrown) {
+      return await failed(entry, config, thrown);
+    }
+  };
+  Object.defineProperty(enter, "name", { value: decorated.label });
+  return enter;
 }
 
-/** Only the time limit of {@link resilient}: one attempt, aborted after `baseMs` × task factor. */
-export function withTimeout<I, O>(node: Node<I, O>, timeout: TimeoutOptions = {}): DecoratedNode<I, O> {
-  return resilient(node, { retry: false, timeout });
-}
-
-/** Only the fallback chain of {@link resilient}. */
-export function withFallback<I, O, F = O>(
-  node: Node<I, O>,
-  fallback: readonly FallbackStep<I, F>[],
-): DecoratedNode<I, O | F> {
-  return resilient<I, O, F>(node, { retry: false, timeout: false, fallback });
-}
-
-async function enter(
-  node: Node<unknown, unknown>,
-  label: string,
-  policy: ResilientPolicy,
-  given: unknown,
-  config: LangGraphRunnableConfig,
-): Promise<unknown> {
-  const context = runContextOf(config, label);
-  const outermost = !isInsideAttempt(config);
-  const reentry = reentryOf(given, config);
-  const input = reentry === undefined ? given : reentry.input;
-  const attempts: AttemptRecord[] = [];
+async function answered(entry: NodeEntry, config: LangGraphRunnableConfig): Promise<unknown> {
+  const { context, around, isTool, reentry, history, cached, policy, degradations } = entry;
   const startedAt = policy.clock.now();
-  if (outermost) context.emit("node.started", reentry === undefined ? {} : { directive: reentry.directive.kind });
-  try {
-    throwIfStopped(config);
-    const answer = await withTimeLimit(
-      (signal) => climb({ node, input, config: { ...config, signal }, context, policy, reentry, attempts, outermost }),
-      policy.timeout === false ? undefined : policy.timeout.deadlineMs,
-      `Node "${context.node}" with its retries and fallbacks`,
-      policy.clock,
-      config.signal,
-    );
-    if (outermost)
-      context.emit("node.succeeded", { durationMs: policy.clock.now() - startedAt, answeredBy: answer.answeredBy });
-    const result = degradedOrPlain(answer, context.node, policy);
-    if (commandsParent(result)) announceParentCommand(config);
-    return result;
-  } catch (thrown) {
-    if (isParentCommand(thrown)) announceParentCommand(config);
-    rethrowControlFlow(thrown);
-    throwIfStopped(config);
-    const error = asError(thrown);
-    const failure = failureRecord(error, context, policy, input, attempts, reentry);
-    recordFailure(error, failure, namespaceOf(config));
-    if (outermost) context.emit("node.failed", { report: failure.report, next: nextRung(failure) });
-    throw error;
-  }
+  const isTask = around === undefined && !isTool;
+  if (isTask) context.emit("node.started", reentry === undefined ? {} : { directive: reentry.directive.kind });
+  throwIfStopped(config);
+  const fresh = reentry === undefined && cached !== undefined ? await freshAnswer(cached) : undefined;
+  const answer = fresh ?? (await withDeadline(entry, config));
+  if (cached !== undefined && answer.answeredBy === NODE_STEP && degradations.length === 0)
+    await cached.put(answer.result);
+  const left = history?.leave("succeeded");
+  if (left !== undefined) await left;
+  if (isTask)
+    context.emit("node.succeeded", { durationMs: policy.clock.now() - startedAt, answeredBy: answer.answeredBy });
+  const result = noteDegradations(answer, entry);
+  if (commandsParent(result)) announceParentCommand(config);
+  return result;
 }
 
-function commandsParent(result: unknown): boolean {
-  const commands = Array.isArray(result) ? result : [result];
-  return commands.some((one) => one instanceof Command && one.graph === Command.PARENT);
+/** @throws always: what was thrown, with a record of it made */
+async function failed(entry: NodeEntry, config: LangGraphRunnableConfig, thrown: unknown): Promise<never> {
+  const { context, around, history, isTool } = entry;
+  if (isParentCommand(thrown)) announceParentCommand(config);
+  const stopped = isControlFlow(thrown) || config.signal?.aborted === true;
+  await history?.leave(stopped ? "paused" : "ended");
+  rethrowControlFlow(thrown);
+  throwIfStopped(config);
+  const error = asError(thrown);
+  const failure = failureRecord(error, entry);
+  recordFailure(error, failure, namespaceOf(config));
+  if (around === undefined && !isTool) context.emit("node.failed", { report: failure.report, next: nextRung(failure) });
+  throw error;
 }
 
-function failureRecord(
-  error: Error,
-  context: RunContext,
-  policy: ResilientPolicy,
-  input: unknown,
-  attempts: readonly AttemptRecord[],
-  reentry: Reentry | undefined,
-): FailureRecord {
+async function freshAnswer(cached: Cached): Promise<Answer | undefined> {
+  const found = await cached.fresh();
+  return found === undefined ? undefined : { result: found.value, answeredBy: "cache", ageMs: found.ageMs };
+}
+
+function withDeadline(entry: NodeEntry, config: LangGraphRunnableConfig): Promise<Answer> {
+  const { timeout, clock } = entry.policy;
+  const limitMs = timeout === false ? undefined : timeout.deadlineMs;
+  if (limitMs === undefined) return climb(entry, config);
+  return withTimeLimit((scope) => climb(entry, { ...config, signal: scope.signal }), {
+    limitMs,
+    onLimit: () => new DeadlineExceededError(`Node "${entry.context.node}"`, limitMs),
+    clock,
+    outer: config.signal,
+    inherited: true,
+  });
+}
+
+function failureRecord(error: Error, { context, ladder, input, attempts, reentry }: NodeEntry): FailureRecord {
   return {
     v: 1,
     node: context.node,
     input,
     report: classifyError(error),
     attempts: [...(reentry?.attempts ?? []), ...attempts],
-    fallbacks: policy.fallback.map((step) => step.name),
+    fallbacks: ladder.fallbacks.map((step) => step.name),
     decisions: reentry?.decisions ?? [],
   };
 }
@@ -157,15 +153,22 @@ export function nextRung(failure: FailureRecord): "human" | "fail" | "stop" {
   return next === "fail" || next === "stop" ? next : "human";
 }
 
-function degradedOrPlain(answer: Answer, node: string, policy: ResilientPolicy): unknown {
-  if (answer.because === undefined || answer.answeredBy === NODE_STEP) return answer.result;
-  const degradation: Degradation = {
-    v: 1,
-    node,
-    answeredBy: answer.answeredBy,
-    category: answer.because.category,
-    reason: answer.because.message,
-    at: new Date(policy.clock.now()).toISOString(),
-  };
-  return withProvenance(answer.result, degradation);
+/** Notes who answered instead; within another decorator of the same task that one notes it, with its own. */
+function noteDegradations(
+  { result, answeredBy, because, ageMs }: Answer,
+  { context, policy, degradations, around, isTool, label }: NodeEntry,
+): unknown {
+  if (because !== undefined)
+    degradations.push({
+      v: 1,
+      node: isTool ? label : context.node,
+      answeredBy,
+      category: because.category,
+      reason: because.message,
+      at: new Date(policy.clock.now()).toISOString(),
+      ...(ageMs === undefined ? {} : { ageMs }),
+    });
+  if (around === undefined) return isTool ? result : withProvenance(result, degradations);
+  around.degradations.push(...degradations);
+  return result;
 }

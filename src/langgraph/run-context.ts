@@ -1,60 +1,70 @@
 /** What a decorated node knows of the run it is part of. */
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
+import { Cancellation } from "../core/abort.js";
 import type { Clock } from "../core/clock.js";
 import type { EventContext, EventPayloads, EventType } from "../core/events.js";
-import { eventsOf } from "../core/persistence-of.js";
-import { checkpointerOf, isInsideTask, stopped } from "./internals.js";
+import { eventsOf, persistenceOf } from "../core/persistence-of.js";
+import type { Persistence } from "../core/ports.js";
+import { checkpointerOf, isInsideTask, onDrain, stopped } from "./internals.js";
 
 /** Configurable key: node → category with which each of its attempts is made to fail. */
 export const FAULTS_KEY = "__lgr_faults";
 
-/** How often a wait looks whether the run is to drain; LangGraph offers a flag and no event. */
-const DRAIN_POLL_MS = 100;
-
 export interface RunContext {
   readonly node: string;
+  readonly saver: object | undefined;
+  readonly persistence: Persistence | undefined;
+  readonly threadId: string | undefined;
+  /** Where in which graph this is, for what is kept beyond the run; undefined outside of a graph. */
+  readonly place: string | undefined;
   emit<T extends EventType>(type: T, payload: EventPayloads[T], attempt?: number): void;
   /** Category of the fault to inject into this node, if any. */
   readonly injectedFault: string | undefined;
 }
 
 export function runContextOf(config: LangGraphRunnableConfig, fallbackName: string): RunContext {
-  const configurable = (config.configurable ?? {}) as Record<string, unknown>;
-  const node = String(config.metadata?.langgraph_node ?? fallbackName);
+  const configurable = config.configurable as Record<string, unknown> | undefined;
+  const inGraph = config.metadata?.langgraph_node;
+  const node = inGraph === undefined ? fallbackName : String(inGraph);
   const saver = checkpointerOf(config);
-  const context: EventContext = {
-    node,
-    ...(typeof configurable.thread_id === "string" ? { threadId: configurable.thread_id } : {}),
-    ...(typeof configurable.graph_id === "string" ? { graph: configurable.graph_id } : {}),
-  };
-  const faults = configurable[FAULTS_KEY] as Record<string, string> | undefined;
+  const threadId = typeof configurable?.thread_id === "string" ? configurable.thread_id : undefined;
+  const faults = configurable?.[FAULTS_KEY] as Record<string, string> | undefined;
   return {
     node,
+    saver,
+    persistence: persistenceOf(saver),
+    threadId,
+    place: inGraph === undefined ? undefined : `${String(configurable?.graph_id ?? "")}/${node}/${fallbackName}`,
     injectedFault: faults?.[node],
     emit(type, payload, attempt) {
       if (saver === undefined) return;
-      eventsOf(saver).emit(type, attempt === undefined ? context : { ...context, attempt }, payload);
+      const context: EventContext = {
+        node,
+        ...(threadId === undefined ? {} : { threadId }),
+        ...(typeof configurable?.graph_id === "string" ? { graph: configurable.graph_id } : {}),
+        ...(attempt === undefined ? {} : { attempt }),
+      };
+      eventsOf(saver).emit(type, context, payload);
     },
   };
 }
 
-/**
- * Waits between attempts. Ends at once on abort, and soon on a drain request, in both cases by stopping the task so
- * that a resume runs it again.
- */
+/** Waits between attempts. Ends at once on abort and on a drain request, by stopping the task so that a resume runs it again. */
 export async function waitInRun(ms: number, config: LangGraphRunnableConfig, clock: Clock): Promise<void> {
-  const until = clock.now() + ms;
-  for (;;) {
+  const { control, signal } = config;
+  throwIfStopped(config);
+  const waiting = new Cancellation(signal);
+  const forget = control === undefined ? undefined : onDrain(control, () => waiting.abort("drain"));
+  try {
+    if (control?.drainRequested !== true) await clock.sleep(ms, waiting.signal);
+  } catch (error) {
     throwIfStopped(config);
-    if (config.control?.drainRequested) throw stopped(config.control.drainReason);
-    const left = until - clock.now();
-    if (left <= 0) return;
-    const slice = config.control === undefined ? left : Math.min(left, DRAIN_POLL_MS);
-    await clock.sleep(slice, config.signal).catch((error: unknown) => {
-      throwIfStopped(config);
-      throw error;
-    });
+    if (control?.drainRequested !== true) throw error;
+  } finally {
+    forget?.();
+    waiting.dispose();
   }
+  if (control?.drainRequested === true) throw stopped(control.drainReason);
 }
 
 /** @throws what LangGraph needs to see of a task whose run was aborted; outside of a graph the abort's own reason */

@@ -6,11 +6,16 @@ import { createEventBus } from "../core/events.js";
 import { registerCheckpointer } from "../core/persistence-of.js";
 import type { Persistence, PersistencePlugin } from "../core/ports.js";
 import { graphOf } from "./graph-of.js";
+import { MemoryAttempts } from "./memory-attempts.js";
+import { createMemoryCache } from "./memory-cache.js";
 import { MemoryThreads } from "./memory-threads.js";
+import { createMemoryVersioned } from "./memory-versioned.js";
 import { OpenedSaver } from "./opened-saver.js";
+import { byTheRules } from "./store-rules.js";
 
 class TrackedMemorySaver extends MemorySaver {
   readonly threads = new MemoryThreads(this);
+  readonly attempts = new MemoryAttempts();
 
   override async put(
     config: RunnableConfig,
@@ -27,6 +32,7 @@ class TrackedMemorySaver extends MemorySaver {
   override async deleteThread(threadId: string): Promise<void> {
     await super.deleteThread(threadId);
     this.threads.forget(threadId);
+    this.attempts.forget(threadId);
   }
 }
 
@@ -38,6 +44,11 @@ export const memoryPlugin: PersistencePlugin = {
       checkpointer: new OpenedSaver(async () => saver, events),
       store: new InMemoryStore(),
       threads: saver.threads,
+      ...byTheRules({
+        attempts: saver.attempts,
+        breakers: createMemoryVersioned(),
+        cache: createMemoryCache(),
+      }),
       events,
       description: "memory of this process (lost when it ends)",
       ready: async () => {},

@@ -13,7 +13,7 @@ import { inTransaction, type SqlClient, type SqlPool } from "./sql-pool.js";
 const lockKey = 0x6c6772;
 
 /** This package's own tables. Append only: position is version, and a database may hold any earlier one. */
-const ownMigrations: readonly ((schema: string) => string)[] = [
+export const ownMigrations: readonly ((schema: string) => string)[] = [
   (schema) => `create table "${schema}".lgr_threads (
     thread_id text primary key,
     name text constraint lgr_threads_name_unique unique,
@@ -31,6 +31,27 @@ const ownMigrations: readonly ((schema: string) => string)[] = [
     task_path text not null,
     primary key (thread_id, checkpoint_ns, checkpoint_id, task_id)
   )`,
+  (schema) => `create table "${schema}".lgr_breakers (
+    key text primary key,
+    value json not null,
+    version bigint not null,
+    marks uuid[] not null
+  )`,
+  (schema) => `create table "${schema}".lgr_attempts (
+    thread_id text not null,
+    step text not null,
+    number integer not null,
+    record jsonb not null,
+    state text not null,
+    primary key (thread_id, step, number)
+  )`,
+  (schema) => `create table "${schema}".lgr_cache (
+    key text primary key,
+    value json not null,
+    stored_at timestamptz not null,
+    expires_at timestamptz not null
+  );
+  create index lgr_cache_expires_at on "${schema}".lgr_cache (expires_at)`,
 ];
 
 /** The tables of the stock saver alone. */

@@ -9,6 +9,7 @@ import {
   type DeltaChannelHistory,
   type PendingWrite,
 } from "@langchain/langgraph-checkpoint";
+import { type CheckpointPlace, type ThreadNotes, threadNotesOf, USAGE_NOTE } from "../core/checkpoint-notes.js";
 import { crashPoint } from "../core/crash-points.js";
 import type { EventBus } from "../core/events.js";
 import { nextChannelVersion } from "./channel-version.js";
@@ -16,16 +17,19 @@ import { graphOf } from "./graph-of.js";
 
 /**
  * The checkpointer that `openPersistence` hands out at once: the plugin's own saver is opened on first use. It also
- * holds what is the same for every plugin: crash points around the durable writes and the event after them.
+ * holds what is the same for every plugin: crash points around the durable writes, the event after them, and what the
+ * thread has used so far in the metadata of its checkpoints.
  */
 export class OpenedSaver extends BaseCheckpointSaver {
   readonly #open: () => Promise<BaseCheckpointSaver>;
   readonly #events: EventBus;
+  readonly #notes: ThreadNotes;
 
   constructor(open: () => Promise<BaseCheckpointSaver>, events: EventBus) {
     super();
     this.#open = open;
     this.#events = events;
+    this.#notes = threadNotesOf(this);
   }
 
   override getNextVersion(current: number | undefined): number {
@@ -33,7 +37,10 @@ export class OpenedSaver extends BaseCheckpointSaver {
   }
 
   async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
-    return (await this.#open()).getTuple(config);
+    const tuple = await (await this.#open()).getTuple(config);
+    if (config.configurable?.checkpoint_id) this.#notes.readOlder(placeOf(config));
+    else this.#notes.read(placeOf(config), tuple);
+    return tuple;
   }
 
   async *list(config: RunnableConfig, options?: CheckpointListOptions): AsyncGenerator<CheckpointTuple> {
@@ -48,9 +55,16 @@ export class OpenedSaver extends BaseCheckpointSaver {
     newVersions: ChannelVersions,
   ): Promise<RunnableConfig> {
     const saver = await this.#open();
+    const place = placeOf(config);
+    if (this.#notes.mustRead(place, config.configurable?.checkpoint_id)) {
+      await this.getTuple({ configurable: { thread_id: place.threadId, checkpoint_ns: "" } });
+    }
+    const note = this.#notes.next(place);
+    const noted = note === undefined ? metadata : { ...metadata, [USAGE_NOTE]: note };
     crashPoint("checkpoint.put.before");
-    const next = await saver.put(config, checkpoint, metadata, newVersions);
+    const next = await saver.put(config, checkpoint, noted, newVersions);
     crashPoint("checkpoint.put.after");
+    this.#notes.wrote(place, checkpoint.id, note);
     if ((config.configurable?.checkpoint_ns ?? "") === "") {
       const graph = graphOf(config, metadata);
       this.#events.emit(
@@ -71,6 +85,7 @@ export class OpenedSaver extends BaseCheckpointSaver {
 
   async deleteThread(threadId: string): Promise<void> {
     await (await this.#open()).deleteThread(threadId);
+    this.#notes.forget(threadId);
   }
 
   override async getDeltaChannelHistory(options: {
@@ -79,4 +94,8 @@ export class OpenedSaver extends BaseCheckpointSaver {
   }): Promise<Record<string, DeltaChannelHistory>> {
     return (await this.#open()).getDeltaChannelHistory(options);
   }
+}
+
+function placeOf({ configurable }: RunnableConfig): CheckpointPlace {
+  return { threadId: configurable?.thread_id, namespace: configurable?.checkpoint_ns ?? "" };
 }

@@ -7,9 +7,13 @@ import { ConfigError, ResilienceError } from "../errors/own-errors.js";
 import { OpenedSaver } from "./opened-saver.js";
 import { importOptional } from "./optional-import.js";
 import type { ResilientPostgresSaver } from "./saver.js";
+import { createSqlAttempts } from "./sql-attempts.js";
+import { createSqlCache } from "./sql-cache.js";
 import type { SqlPool } from "./sql-pool.js";
 import { createSqlStore } from "./sql-store.js";
 import { createSqlThreads } from "./sql-threads.js";
+import { createSqlVersioned } from "./sql-versioned.js";
+import { byTheRules } from "./store-rules.js";
 
 export interface SqlSource {
   /** For people; holds no password. */
@@ -65,6 +69,11 @@ export function openSqlPersistence(source: SqlSource): Persistence {
     checkpointer: new OpenedSaver(async () => (await opened()).saver, events),
     store: createSqlStore(pool, schema),
     threads: createSqlThreads(pool, schema),
+    ...byTheRules({
+      attempts: createSqlAttempts(pool, schema),
+      breakers: createSqlVersioned(pool, schema, "lgr_breakers"),
+      cache: createSqlCache(pool, schema),
+    }),
     events,
     description,
     async ready() {

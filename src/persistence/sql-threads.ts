@@ -1,8 +1,8 @@
 import { crashPoint } from "../core/crash-points.js";
 import type { ThreadFilter, ThreadPatch, ThreadRecord, ThreadStatus, ThreadStore } from "../core/ports.js";
-import { retryTransient } from "./connection-errors.js";
 import { reportChannels } from "./pending.js";
-import { type SqlPool, withClient } from "./sql-pool.js";
+import type { SqlPool } from "./sql-pool.js";
+import { repeatableQuery } from "./sql-query.js";
 import { fromStorableText, toStorableText } from "./storable-text.js";
 import { defaultThreadLimit, nameTaken } from "./thread-rules.js";
 
@@ -89,16 +89,15 @@ const recordSql = (schema: string) => `
 
 /** The threads table, and the threads that only the checkpoints table knows (a stock saver wrote them). */
 export function createSqlThreads(open: () => Promise<SqlPool>, schema: string): ThreadStore {
-  const query = async (text: string, values: unknown[]): Promise<Row[]> => {
-    const pool = await open();
-    return retryTransient(() => withClient(pool, async (client) => (await client.query<Row>(text, values)).rows));
-  };
+  const query = repeatableQuery(open);
   const owner = async (name: string): Promise<string | undefined> => {
-    const found = await query(`select thread_id from "${schema}".lgr_threads where name = $1`, [toStorableText(name)]);
+    const found = await query<Row>(`select thread_id from "${schema}".lgr_threads where name = $1`, [
+      toStorableText(name),
+    ]);
     return found[0] === undefined ? undefined : fromStorableText(found[0].thread_id);
   };
   const get = async (threadId: string): Promise<ThreadRecord | undefined> => {
-    const [row] = await query(describeSql(schema, headsSql(schema, "select $1::text as thread_id")), [
+    const [row] = await query<Row>(describeSql(schema, headsSql(schema, "select $1::text as thread_id")), [
       toStorableText(threadId),
     ]);
     return row === undefined || isUnknown(row) ? undefined : toRecord(row);
@@ -121,7 +120,11 @@ export function createSqlThreads(open: () => Promise<SqlPool>, schema: string): 
     },
     async list(filter: ThreadFilter = {}) {
       const graph = filter.graph === undefined ? null : toStorableText(filter.graph);
-      const rows = await query(listSql(schema), [graph, filter.status ?? null, filter.limit ?? defaultThreadLimit]);
+      const rows = await query<Row>(listSql(schema), [
+        graph,
+        filter.status ?? null,
+        filter.limit ?? defaultThreadLimit,
+      ]);
       return rows.map(toRecord);
     },
   };

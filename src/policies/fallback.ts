@@ -7,6 +7,9 @@ export interface FallbackCandidate {
   readonly when?: readonly Category[] | undefined;
 }
 
+/** The name under which a cache's outdated answer stands in a chain. */
+export const STALE = "stale";
+
 /**
  * The declared steps that may answer for a failure of this category, in order. A step without `when` answers for every
  * category whose next rung is `fallback`; a step that names the category answers for it whatever the rung.
@@ -23,20 +26,21 @@ export function eligibleFallbacks<S extends FallbackCandidate>(
 /**
  * Runs the steps in order until one answers.
  *
- * @returns the answer and the step's name, or undefined when every step failed
- * @throws LangGraph's control flow, and the abort of `signal`
+ * @param mayGoOn asked after a step failed: whether the next may be tried
+ * @returns the answer and the step, or undefined when every step failed
+ * @throws LangGraph's control flow; the failure of a step after which there is to be no other
  */
 export async function firstAnswer<S extends FallbackCandidate, T>(
   steps: readonly S[],
   run: (step: S) => Promise<T>,
-  signal?: AbortSignal,
+  mayGoOn: () => boolean = () => true,
 ): Promise<{ readonly step: S; readonly answer: T } | undefined> {
   for (const step of steps) {
     try {
       return { step, answer: await run(step) };
     } catch (error) {
       rethrowControlFlow(error);
-      if (signal?.aborted) throw error;
+      if (!mayGoOn()) throw error;
     }
   }
   return undefined;

@@ -1,7 +1,6 @@
 import { z } from "zod";
-import { linkAbort, rejectOnAbort } from "../core/abort.js";
+import { Cancellation } from "../core/abort.js";
 import type { Clock } from "../core/clock.js";
-import { AttemptTimeoutError } from "../errors/own-errors.js";
 
 /** How much longer than the base a kind of task may take. */
 const TASK_FACTORS: Readonly<Record<string, number>> = { default: 1, embedding: 1.5, reasoning: 2 };
@@ -15,7 +14,11 @@ export const timeoutSchema = z
     taskFactors: z.record(z.string(), z.number().positive()).default({}),
     /** Cap of one attempt. */
     maxMs: z.number().positive().default(300_000),
-    /** Limit over all attempts, waits and fallbacks together; none by default. */
+    /** Until the first sign of life of an attempt (a token, a chunk written, a heartbeat); none by default. */
+    firstTokenMs: z.number().positive().optional(),
+    /** Between two signs of life; none by default. */
+    idleMs: z.number().positive().optional(),
+    /** Limit over all attempts, waits and fallbacks together; none by default. What runs within inherits it. */
     deadlineMs: z.number().positive().optional(),
   })
   .superRefine((options, context) => {
@@ -34,41 +37,55 @@ export type TimeoutPolicy = z.output<typeof timeoutSchema>;
 
 /** The limit of attempt `number` (1 = first) in milliseconds: base × task factor, doubled per attempt, at most `maxMs`. */
 export function attemptTimeoutMs(policy: TimeoutPolicy, number: number): number {
-  const factor = { ...TASK_FACTORS, ...policy.taskFactors }[policy.taskType] ?? 1;
+  const factor = policy.taskFactors[policy.taskType] ?? TASK_FACTORS[policy.taskType] ?? 1;
   return Math.min(policy.maxMs, policy.baseMs * factor * 2 ** (number - 1));
 }
 
+export interface TimeLimit {
+  readonly limitMs?: number | undefined;
+  /** The reason the work is aborted with when its time is up. */
+  readonly onLimit: () => Error;
+  readonly clock: Clock;
+  readonly outer?: AbortSignal | undefined;
+  /** The limit is a deadline that everything within has to keep. */
+  readonly inherited?: boolean;
+}
+
 /**
- * Runs `work` with a signal of its own and at most `limitMs` milliseconds. The loser is told to stop by its signal; if
- * it does not listen, its late result is dropped.
+ * Runs `work` in a cancellation of its own and for at most `limitMs` milliseconds. The loser is told to stop by its
+ * signal; if it does not listen, its late result is dropped.
  *
- * @throws AttemptTimeoutError after `limitMs`; the outer signal's reason as soon as that aborts
+ * @throws what `onLimit` makes, after `limitMs`; the outer signal's reason as soon as that aborts
  */
-export async function withTimeLimit<T>(
-  work: (signal: AbortSignal) => Promise<T>,
-  limitMs: number | undefined,
-  what: string,
-  clock: Clock,
-  outer?: AbortSignal,
-): Promise<T> {
-  const scope = linkAbort(outer);
-  const aborted = rejectOnAbort(scope.signal);
-  const timer = new AbortController();
-  if (limitMs !== undefined) {
-    clock.sleep(limitMs, timer.signal).then(
-      () => scope.abort(new AttemptTimeoutError(what, limitMs)),
-      () => undefined,
+export function withTimeLimit<T>(work: (scope: Cancellation) => Promise<T>, limit: TimeLimit): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const { limitMs, clock, outer } = limit;
+    let callOff: (() => void) | undefined;
+    const deadlineAt = limit.inherited === true && limitMs !== undefined ? clock.now() + limitMs : undefined;
+    const scope = new Cancellation(
+      outer,
+      (reason) => {
+        callOff?.();
+        reject(reason);
+      },
+      deadlineAt,
     );
-  }
-  try {
-    if (scope.signal.aborted) return await aborted.promise;
-    return await Promise.race([work(scope.signal), aborted.promise]);
-  } catch (error) {
-    // Work that hears its signal often fails with an AbortError of its own before the race is settled.
-    throw scope.signal.aborted ? scope.signal.reason : error;
-  } finally {
-    timer.abort();
-    aborted.dispose();
-    scope.dispose();
-  }
+    if (scope.aborted) return;
+    if (limitMs !== undefined) callOff = clock.after(limitMs, () => scope.abort(limit.onLimit()));
+    const end = () => {
+      callOff?.();
+      scope.dispose();
+    };
+    work(scope).then(
+      (value) => {
+        end();
+        resolve(value);
+      },
+      (error: unknown) => {
+        end();
+        // Work that hears its signal often fails with an AbortError of its own before the abort is heard here.
+        reject(scope.aborted ? scope.reason : error);
+      },
+    );
+  });
 }

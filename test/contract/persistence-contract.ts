@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ResilienceEvent } from "../../src/core/events.js";
 import { persistenceOf } from "../../src/core/persistence-of.js";
 import type { Persistence } from "../../src/core/ports.js";
+import { failed, storesContract, storesOf } from "./stores-contract.js";
 
 const metadata = { source: "loop" as const, step: 1, parents: {} };
 
@@ -15,11 +16,13 @@ function checkpoint(): Checkpoint {
 /**
  * @param open gives an empty persistence
  * @param close closes it and removes what it left
+ * @param again opens once more what `open` last gave, for plugins that keep it
  */
 export function persistenceContract(
   name: string,
   open: () => Promise<Persistence>,
   close = (persistence: Persistence) => persistence.close(),
+  again?: () => Persistence,
 ): void {
   describe(`persistence contract: ${name}`, () => {
     let persistence: Persistence;
@@ -276,6 +279,29 @@ export function persistenceContract(
         await store.delete(["people", "friends"], "b");
         expect((await store.get(["people", "friends"], "b")) ?? undefined).toBeUndefined();
       });
+    });
+
+    storesContract(() => persistence);
+
+    it.skipIf(again === undefined)("is all there for another who opens it", async () => {
+      const scope = { threadId: randomUUID(), step: "plan" };
+      const key = randomUUID();
+      const { attempts, breakers, cache } = storesOf(persistence);
+      await attempts.append(scope, failed(1));
+      await attempts.mark(scope, "paused");
+      await breakers.write(key, { kind: "open" }, 0);
+      await cache.put(key, "answer", 60_000);
+      const other = again?.() ?? persistence;
+      const seen = storesOf(other);
+      try {
+        expect(await seen.attempts.load(scope)).toEqual({ attempts: [failed(1)], state: "paused" });
+        expect(await seen.breakers.read(key)).toMatchObject({ value: { kind: "open" }, version: 1 });
+        expect(await seen.cache.get(key)).toMatchObject({ value: "answer" });
+        expect(await seen.breakers.write(key, { kind: "closed" }, 1)).toBe(2);
+        expect(await breakers.write(key, { kind: "isolated" }, 1)).toBeUndefined();
+      } finally {
+        await other.close();
+      }
     });
   });
 }

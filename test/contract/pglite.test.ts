@@ -33,4 +33,7 @@ const initializer = {
 
 specTest(initializer);
 deltaChannelHistoryTests(initializer);
-persistenceContract("pglite:", async () => open());
+
+const schema = `s${randomUUID()}`;
+const openAgain = () => openPersistence(address, { schema });
+persistenceContract("pglite:", async () => openAgain(), undefined, openAgain);

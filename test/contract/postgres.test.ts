@@ -53,5 +53,6 @@ describeOnPostgres("PostgreSQL", () => {
       await persistence.close();
       await database.drop();
     },
+    () => openPersistence(database.url),
   );
 });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { isCategory } from "../../src/errors/categories.js";
+import { CATEGORIES, isCategory } from "../../src/errors/categories.js";
 import { classifyError } from "../../src/errors/classify.js";
 import { asError } from "../../src/errors/own-errors.js";
 
@@ -24,6 +24,14 @@ const FIELDS = [
   "constructor",
   "issues",
   "severity",
+  "errno",
+  "originalCode",
+  "requestID",
+  "stack",
+  "suppressed",
+  "toolError",
+  "is_bubble_up",
+  "retryable",
 ];
 
 const throwing = (): never => {
@@ -62,12 +70,83 @@ const hostile: readonly (readonly [string, () => unknown])[] = [
       return error;
     },
   ],
-  ["a very long message", () => new Error("a ".repeat(500_000))],
+  ...[
+    "a ",
+    " ",
+    "model ",
+    "edge ",
+    'tool "',
+    "relation ",
+    "unexpected token ",
+    "try again in 1s ",
+    "4",
+    "Troubleshooting URL: http",
+  ].map((piece): readonly [string, () => unknown] => [
+    `a message of a million characters of ${JSON.stringify(piece)}`,
+    () => new Error(piece.repeat(1_000_000 / piece.length)),
+  ]),
+  [
+    "errors that are each other's causes",
+    () => {
+      const [one, two] = [new Error("one") as Error & { cause?: unknown }, new Error("two", { cause: null })];
+      one.cause = two;
+      Object.assign(two, { cause: one, errors: [one, two], error: one, suppressed: two, toolError: two });
+      return two;
+    },
+  ],
   ...FIELDS.map((field): readonly [string, () => unknown] => [
     `a getter "${field}" that throws`,
     () => Object.defineProperty({}, field, { get: throwing }),
   ]),
 ];
+
+/** What the rules look for, so that they are met more often than by chance. */
+const telling = fc.oneof(
+  fc.anything(),
+  fc.constantFrom(...CATEGORIES),
+  fc.constantFrom(
+    "40001",
+    "E2BIG",
+    "23505",
+    "ECONNRESET",
+    "429",
+    "insufficient_quota",
+    "EAUTH",
+    "APIError",
+    "ZodError",
+  ),
+  fc.constantFrom("429 slow down", "fetch failed", "terminated", "deadlock detected", "[]"),
+  fc.integer({ min: 0, max: 600 }),
+  fc.boolean(),
+);
+
+const LINKS = ["cause", "errors", "error", "suppressed", "toolError"] as const;
+
+/** Up to ten errors and plain objects, with links to any of them, themselves included. */
+const graphOfErrors = fc
+  .array(
+    fc.record({
+      isError: fc.boolean(),
+      fields: fc.dictionary(fc.constantFrom(...FIELDS), telling),
+      links: fc.dictionary(fc.constantFrom(...LINKS), fc.array(fc.nat(9), { minLength: 1, maxLength: 3 })),
+    }),
+    { minLength: 1, maxLength: 10 },
+  )
+  .map((nodes) => {
+    const made = nodes.map(({ isError, fields }) => {
+      const node: Record<string, unknown> = isError ? Object(new Error("x")) : {};
+      for (const [key, value] of Object.entries(fields))
+        Object.defineProperty(node, key, { value, configurable: true });
+      return node;
+    });
+    nodes.forEach(({ links }, index) => {
+      for (const [key, targets] of Object.entries(links)) {
+        const linked = targets.map((target) => made[target % made.length]);
+        Object.defineProperty(made[index], key, { value: key === "errors" ? linked : linked[0], configurable: true });
+      }
+    });
+    return made[0];
+  });
 
 const isReport = (value: unknown) => {
   const report = classifyError(value);
@@ -103,6 +182,39 @@ describe("classifyError", () => {
       fc.property(fc.dictionary(field, fc.anything()), (fields) =>
         isReport(Object.assign(new Error("x"), { ...fields, name: "x", message: "x" })),
       ),
+    );
+  });
+
+  it("gives a report for any JSON value", () => {
+    fc.assert(fc.property(fc.jsonValue(), isReport));
+  });
+
+  it("gives a report for any graph of errors, in whatever circles it runs", () => {
+    fc.assert(fc.property(graphOfErrors, isReport));
+  });
+
+  it("gives the report itself for a report that was stored as JSON", () => {
+    const thrown = fc.oneof(fc.anything(), graphOfErrors, fc.dictionary(fc.constantFrom(...FIELDS), telling));
+    fc.assert(
+      fc.property(thrown, (error) => {
+        const report = classifyError(error);
+        const stored = JSON.parse(JSON.stringify(report));
+        expect(stored).toEqual(report);
+        const { message: _, cause: __, ...facts } = report;
+        expect(classifyError(stored)).toMatchObject(facts);
+        const { message: ___, cause: ____, ...again } = classifyError(stored);
+        expect(again).toEqual(facts);
+      }),
+    );
+  });
+
+  it("does not change what was thrown", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        const before = JSON.stringify(value);
+        classifyError(value);
+        expect(JSON.stringify(value)).toBe(before);
+      }),
     );
   });
 

@@ -2,6 +2,7 @@ import { Command } from "@langchain/langgraph";
 import { DecisionRefusedError, ThreadError } from "../../errors/own-errors.js";
 import type { Decision } from "../../recovery/decision.js";
 import { checkDecision, type InterventionRequest } from "../../recovery/intervention-request.js";
+import { TAKEOVER_KEY } from "../attempt-history.js";
 import { hasInterrupt } from "../internals.js";
 import { type GraphLike, type RunnableGraph, runnableGraph } from "./graph.js";
 import { inspectResolved, type PendingInterrupt, type ThreadInspection } from "./inspect-thread.js";
@@ -78,7 +79,10 @@ export async function resumeResolved(
   const standsStill =
     stored.status === "waiting_human" && stored.waitingFor.every((one) => one.perhapsAnswered !== true);
   if (stored.status === "succeeded" || standsStill) return standing(ref, stored, stored.status as "waiting_human");
-  return await runToEnd(graph, ref, null, run, true);
+  // Nobody wrote down how the last run ended, so its process died: what it had begun counts as one attempt.
+  const takeover =
+    stored.status === "interrupted" ? { configurable: { ...run.configurable, [TAKEOVER_KEY]: true } } : {};
+  return await runToEnd(graph, ref, null, { ...run, ...takeover }, true);
 }
 
 /** The question to answer, after the node was run again where it may have had its answer already. */

@@ -4,7 +4,8 @@ import { describe, expect, it } from "vitest";
 import { failureOf } from "../../../src/core/failures.js";
 import type { Category } from "../../../src/errors/categories.js";
 import { installRecovery } from "../../../src/langgraph/install-recovery.js";
-import { resilient, withFallback, withRetry, withTimeout } from "../../../src/langgraph/resilient.js";
+import { resilient } from "../../../src/langgraph/resilient.js";
+import { withFallback, withRetry, withTimeout } from "../../../src/langgraph/single-rungs.js";
 import { runThread } from "../../../src/langgraph/threads/run-thread.js";
 import {
   errno,

@@ -149,6 +149,25 @@ describe("an attempt past its time limit", () => {
 
 describe("deadlineMs", () => {
   it("holds over all attempts, waits and fallbacks together", async () => {
+    const calls: string[] = [];
+    const graph = graphOf(
+      async (_, config) => {
+        calls.push("node");
+        await new Promise((_, reject) => config.signal?.addEventListener("abort", () => reject(config.signal?.reason)));
+        return {};
+      },
+      { timeout: { deadlineMs: 50 }, fallback: [{ name: "f", run: () => ({ log: ["f"] }) }] },
+    );
+    const stopped = await runThread(graph, { value: 1 }, { threadId: "t" });
+    expect(stopped.waitingFor[0]?.request).toMatchObject({
+      failure: { category: "timeout", code: "DEADLINE_EXCEEDED" },
+      fallbacksTried: [],
+    });
+    expect(stopped.waitingFor[0]?.request?.failure.message).toContain("retries and fallbacks included");
+    expect(calls).toEqual(["node"]);
+  });
+
+  it("begins no wait that would end after it, but lets a fallback answer at once", async () => {
     const failing = failures({ node: 99 });
     const graph = graphOf(
       async () => {
@@ -157,13 +176,12 @@ describe("deadlineMs", () => {
       },
       {
         retry: { initialDelayMs: 60_000, maxElapsedMs: 600_000 },
-        timeout: { deadlineMs: 50 },
+        timeout: { deadlineMs: 20_000 },
         fallback: [{ name: "f", run: () => ({ log: ["f"] }) }],
       },
     );
-    const stopped = await runThread(graph, { value: 1 }, { threadId: "t" });
-    expect(stopped.waitingFor[0]?.request).toMatchObject({ failure: { category: "timeout" }, fallbacksTried: [] });
-    expect(stopped.waitingFor[0]?.request?.failure.message).toContain("with its retries and fallbacks");
+    const answered = await runThread(graph, { value: 1 }, { threadId: "t" });
+    expect(answered.values).toMatchObject({ log: ["first", "f"] });
     expect(failing.calls.node).toBe(1);
   });
 });

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
-import { linkAbort, rejectOnAbort } from "../../../src/core/abort.js";
+import { Cancellation, deadlineOf } from "../../../src/core/abort.js";
 import { systemClock } from "../../../src/core/clock.js";
 import { crashPoint, onCrashPoint } from "../../../src/core/crash-points.js";
 import { createEventBus } from "../../../src/core/events.js";
@@ -72,39 +72,49 @@ describe("the fake clock of these tests", () => {
   });
 });
 
-describe("linked signals", () => {
-  it("abort with the first parent that does, and with its reason", () => {
-    const [one, two] = [new AbortController(), new AbortController()];
-    const linked = linkAbort(one.signal, undefined, two.signal);
-    two.abort("two");
-    one.abort("one");
-    expect(linked.signal.reason).toBe("two");
+describe("a cancellation", () => {
+  it("aborts with its outer signal, for the same reason, and tells at once", () => {
+    const outer = new AbortController();
+    const told: unknown[] = [];
+    const scope = new Cancellation(outer.signal, (reason) => told.push(reason));
+    expect(scope.aborted).toBe(false);
+    outer.abort("outer");
+    scope.abort("later");
+    expect([scope.aborted, scope.reason, scope.signal.reason]).toEqual([true, "outer", "outer"]);
+    expect(told).toEqual(["outer"]);
   });
 
-  it("abort at once when a parent has, and by themselves", () => {
-    expect(linkAbort(AbortSignal.abort("before")).signal.reason).toBe("before");
-    const own = linkAbort();
+  it("has aborted from the start when its outer signal has, and aborts by itself", () => {
+    expect(new Cancellation(AbortSignal.abort("before")).signal.reason).toBe("before");
+    const own = new Cancellation();
+    const { signal } = own;
     own.abort("own");
-    expect(own.signal.reason).toBe("own");
+    expect(signal.reason).toBe("own");
   });
 
-  it("let go of their parents", () => {
-    const parent = new AbortController();
-    const linked = linkAbort(parent.signal);
-    linked.dispose();
-    parent.abort();
-    expect(linked.signal.aborted).toBe(false);
+  it("lets go of its outer signal, by itself once it has aborted", () => {
+    const outer = new AbortController();
+    const scope = new Cancellation(outer.signal);
+    scope.dispose();
+    outer.abort();
+    expect(scope.signal.aborted).toBe(false);
+    const spied = new AbortController();
+    let removed = 0;
+    spied.signal.removeEventListener = () => {
+      removed += 1;
+    };
+    new Cancellation(spied.signal).abort("own");
+    expect(removed).toBe(1);
   });
 
-  it("reject whoever waits, and nobody who has stopped waiting", async () => {
-    const controller = new AbortController();
-    const waiting = rejectOnAbort(controller.signal);
-    const disposed = rejectOnAbort(controller.signal);
-    disposed.dispose();
-    controller.abort("x");
-    await expect(waiting.promise).rejects.toBe("x");
-    expect(await Promise.race([disposed.promise, Promise.resolve("still")])).toBe("still");
-    await expect(rejectOnAbort(AbortSignal.abort("y")).promise).rejects.toBe("y");
+  it("passes a deadline on to everything beneath it, and the earlier one wins", () => {
+    const outer = new Cancellation(undefined, undefined, 500);
+    expect(deadlineOf(outer.signal)).toBe(500);
+    expect(deadlineOf(new Cancellation(outer.signal).signal)).toBe(500);
+    expect(new Cancellation(outer.signal, undefined, 900).deadlineAt).toBe(500);
+    expect(new Cancellation(outer.signal, undefined, 100).deadlineAt).toBe(100);
+    expect(deadlineOf(new AbortController().signal)).toBeUndefined();
+    expect(deadlineOf(undefined)).toBeUndefined();
   });
 });
 

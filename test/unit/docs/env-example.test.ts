@@ -5,10 +5,11 @@ import { expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 
-/** The variables that are set by LangGraph's own tools, or by a shell, and not ours to explain. */
+/** The variables that are set by LangGraph's own tools, by tsx, or by a shell, and not ours to explain. */
 const notOurs = new Set([
   "LANGGRAPH_CLI_NO_ANALYTICS",
   "LANGSMITH_TRACING",
+  "TSX_TSCONFIG_PATH",
   "HOME",
   "PATH",
   "TERM",

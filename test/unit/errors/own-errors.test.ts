@@ -1,12 +1,29 @@
 import { describe, expect, it } from "vitest";
+import { classifyError } from "../../../src/errors/classify.js";
 import { isControlFlow, rethrowControlFlow } from "../../../src/errors/control-flow.js";
 import {
   AttemptTimeoutError,
   asError,
+  CancelledError,
   ConfigError,
+  DecisionRefusedError,
+  InjectedFaultError,
+  InvalidInputError,
+  MalformedOutputError,
+  NodeFailedError,
   NonErrorThrown,
+  OwnedElsewhereError,
   RunAbortedError,
+  ThreadError,
 } from "../../../src/errors/own-errors.js";
+
+import {
+  BudgetExceededError,
+  BulkheadFullError,
+  CircuitOpenError,
+  DeadlineExceededError,
+  RateLimitedError,
+} from "../../../src/errors/policy-errors.js";
 
 describe("our own errors", () => {
   it("carry a stable code, their class's name, details and cause", () => {
@@ -19,6 +36,29 @@ describe("our own errors", () => {
       message: "wrong",
       details: { option: "x" },
     });
+  });
+
+  it.each([
+    ["AttemptTimeoutError", new AttemptTimeoutError("Node", 5), "timeout"],
+    ["AttemptTimeoutError between tokens", new AttemptTimeoutError("Node", 5, { kind: "idle" }), "timeout"],
+    ["BudgetExceededError", new BudgetExceededError("spent"), "quota"],
+    ["BulkheadFullError", new BulkheadFullError("openai", "full"), "rate_limit"],
+    ["CancelledError", new CancelledError("stop"), "cancelled"],
+    ["CircuitOpenError", new CircuitOpenError("openai", 5), "model_unavailable"],
+    ["ConfigError", new ConfigError("wrong"), "invalid_input"],
+    ["DeadlineExceededError", new DeadlineExceededError("Node", 5), "timeout"],
+    ["DecisionRefusedError", new DecisionRefusedError("no such question"), "invalid_input"],
+    ["InjectedFaultError", new InjectedFaultError("node", "tool_execution"), "tool_execution"],
+    ["InvalidInputError", new InvalidInputError("no such quarter"), "invalid_input"],
+    ["MalformedOutputError", new MalformedOutputError("half a table"), "malformed_output"],
+    ["NodeFailedError", new NodeFailedError("node", "stuck", new Error("in circles")), "stuck"],
+    ["OwnedElsewhereError", new OwnedElsewhereError("taken"), "environment"],
+    ["RateLimitedError", new RateLimitedError("openai", "used up", 5), "rate_limit"],
+    ["RunAbortedError", new RunAbortedError("node", "ann", ""), "cancelled"],
+    ["ThreadError", new ThreadError("THREAD_NOT_FOUND", "nothing stored"), "not_found"],
+  ])("keep their meaning as JSON: %s", (_, error, category) => {
+    expect(classifyError(error).category).toBe(category);
+    expect(classifyError(JSON.parse(JSON.stringify(error))).category).toBe(category);
   });
 
   it("say what, which and what next", () => {
@@ -54,6 +94,12 @@ describe("control flow", () => {
     const command = { is_bubble_up: true };
     expect(isControlFlow(command)).toBe(true);
     expect(() => rethrowControlFlow(command)).toThrow(expect.objectContaining(command));
+  });
+
+  it("is not asked of what refuses to tell", () => {
+    const { proxy, revoke } = Proxy.revocable({}, {});
+    revoke();
+    expect(() => rethrowControlFlow(proxy)).not.toThrow();
   });
 
   it.each([[null], [undefined], ["text"], [{}], [{ is_bubble_up: "yes" }], [new Error("x")]])("is not %j", (value) => {

@@ -38,6 +38,25 @@ describe("where a wait is looked for", () => {
     expect(retryAfterMsOf(error, now)).toBe(2000);
   });
 
+  it.each([
+    ["Please try again in 20ms.", 20],
+    ["Please try again in 6m0s.", 360_000],
+    ["Please try again in 1h2m3.5s. Visit …", 3_723_500],
+    ["Please retry after 6 seconds.", 6000],
+    ["Please retry in 25.344591208s.", 25_345],
+    ["Retry after 2 minutes", 120_000],
+    ["Try again in 90 milliseconds", 90],
+  ])("understands %j", (message, expected) => {
+    expect(retryAfterMsOf({ message }, now)).toBe(expected);
+  });
+
+  it.each(["try again in a moment", "try again in 3 months", "retry after lunch", "try again in s", "in 6 s"])(
+    "takes no wait from %j",
+    (message) => {
+      expect(retryAfterMsOf({ message }, now)).toBeUndefined();
+    },
+  );
+
   it("prefers retry-after-ms to Retry-After and headers to words", () => {
     const headers = { "retry-after-ms": "1500", "retry-after": "2" };
     expect(retryAfterMsOf({ headers, message: "try again in 9s" }, now)).toBe(1500);

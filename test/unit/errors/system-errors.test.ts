@@ -1,5 +1,6 @@
 /** Errors of the language, the system, the database, the mail server and LangGraph, and things that are no errors. */
 import { access, readFile, writeFile } from "node:fs/promises";
+import { ContextOverflowError, ModelAbortError, ModelRefusalError } from "@langchain/core/errors";
 import { Annotation, END, NodeTimeoutError, START, StateGraph } from "@langchain/langgraph";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -91,6 +92,11 @@ const system: readonly Row[] = [
   ["ETIMEDOUT", withCode("ETIMEDOUT"), "timeout"],
   ["UND_ERR_HEADERS_TIMEOUT", withCode("UND_ERR_HEADERS_TIMEOUT"), "timeout"],
   ["UND_ERR_SOCKET", withCode("UND_ERR_SOCKET"), "network"],
+  ["ERR_ACCESS_DENIED of the permission model", withCode("ERR_ACCESS_DENIED"), "permission"],
+  ["a TLS handshake that breaks off", withCode("ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE"), "network"],
+  ["UND_ERR_ABORTED", withCode("UND_ERR_ABORTED"), "cancelled"],
+  ["407 of a proxy", fail({ status: 407, message: "Proxy Authentication Required" }), "auth"],
+  ["a host name that the certificate lacks", withCode("HOSTNAME_MISMATCH"), "environment"],
   ["an expired certificate", withCode("CERT_HAS_EXPIRED"), "environment"],
   ["socket hang up, in words only", fail(new Error("socket hang up")), "network"],
 ];
@@ -107,28 +113,60 @@ const database: readonly Row[] = [
   ["42601 syntax error", postgres("42601"), "invalid_input"],
   ["42501 insufficient privilege", postgres("42501"), "permission"],
   ["22P02 invalid text", postgres("22P02"), "invalid_input"],
-  ["23505 unique violation", postgres("23505"), "invalid_input"],
+  ["23505 unique violation", postgres("23505"), "conflict"],
+  ["25P04 transaction timeout", postgres("25P04"), "timeout"],
+  ["57P03 not yet ready", postgres("57P03"), "network"],
+  ["57P04 database dropped", postgres("57P04"), "environment"],
+  ["02000 no data", postgres("02000"), "not_found"],
+  ["XX001 data corrupted", postgres("XX001"), "environment"],
+  ["XX000 internal error", postgres("XX000"), "server_error"],
+  ["58030 input and output", postgres("58030"), "server_error"],
+  [
+    "53100 disk full of a fork that writes its class in a wrapper",
+    fail(new Error("x", { cause: { code: "53100" } })),
+    "environment",
+  ],
   ["28P01 wrong password", postgres("28P01"), "auth"],
 ];
 
 const mail: readonly Row[] = [
   ["EAUTH", withCode("EAUTH", { responseCode: 535 }), "auth"],
+  ["454 temporary login failure", withCode("EAUTH", { responseCode: 454 }), "server_error"],
+  ["ENOAUTH", withCode("ENOAUTH"), "auth"],
+  ["EREQUIRETLS", withCode("EREQUIRETLS"), "environment"],
   ["421 service not available", smtp(421, "ECONNECTION"), "server_error"],
   ["451 local error", smtp(451), "server_error"],
   ["550 no such mailbox", smtp(550), "invalid_input"],
   ["no recipients", withCode("EENVELOPE"), "invalid_input"],
   ["ESOCKET", withCode("ESOCKET"), "network"],
+  ["ESOCKET over a certificate", withCode("ESOCKET", { originalCode: "CERT_HAS_EXPIRED" }), "environment"],
 ];
 
 const langgraph: readonly Row[] = [
   ["GraphRecursionError of a looping graph", () => endless().invoke({ n: 0 }, { recursionLimit: 5 }), "stuck"],
   ["NodeTimeoutError of a slow node", () => slowNode().invoke({ n: 0 }), "timeout"],
   ["GraphDrained by name", fail(Object.assign(new Error("drained"), { name: "GraphDrained" })), "cancelled"],
+  ["ToolException by name", fail(Object.assign(new Error("tool failed"), { name: "ToolException" })), "tool_execution"],
   [
-    "ToolInvocationError by name",
-    fail(Object.assign(new Error("tool failed"), { name: "ToolInvocationError" })),
+    "ToolInvocationError around a tool's own error",
+    fail(
+      Object.assign(new Error("tool failed"), { name: "ToolInvocationError", toolError: new Error("no such seat") }),
+    ),
     "tool_execution",
   ],
+  [
+    "ToolInvocationError around a service that is busy",
+    fail(
+      Object.assign(new Error("tool failed"), {
+        name: "ToolInvocationError",
+        toolError: Object.assign(new Error("busy"), { status: 503 }),
+      }),
+    ),
+    "server_error",
+  ],
+  ["ModelRefusalError", fail(new ModelRefusalError()), "content_policy"],
+  ["ModelAbortError", fail(new ModelAbortError("stopped")), "cancelled"],
+  ["ContextOverflowError", fail(new ContextOverflowError()), "context_length"],
 ];
 
 const own: readonly Row[] = [
@@ -153,9 +191,21 @@ const things: readonly Row[] = [
   ["a number", fail(7), "unknown"],
   ["a symbol", fail(Symbol("s")), "unknown"],
   ["a function", fail(() => 1), "unknown"],
+  ["a bigint", fail(7n), "unknown"],
+  ["true", fail(true), "unknown"],
+  ["an array", fail([new Error("x")]), "unknown"],
+  ["a frozen object", fail(Object.freeze({ status: 503 })), "server_error"],
+  ["a frozen error", fail(Object.freeze(new TypeError("x"))), "bug"],
+  ["a date", fail(new Date(0)), "unknown"],
   ["an empty object", fail({}), "unknown"],
   ["a plain Error", fail(new Error("something odd")), "unknown"],
 ];
+
+function tail(): Error {
+  const inner = Object.assign(new Error("inner"), { code: "ECONNRESET" });
+  const outer = new Error("outer", { cause: new Error("middle", { cause: inner }) });
+  return Object.assign(inner, { cause: outer });
+}
 
 const chains: readonly Row[] = [
   [
@@ -196,6 +246,23 @@ const chains: readonly Row[] = [
     ),
     "network",
   ],
+  [
+    "a SuppressedError: what failed first, and what failed while cleaning up",
+    fail(
+      Object.assign(new Error("an error was suppressed"), {
+        name: "SuppressedError",
+        error: new Error("could not close"),
+        suppressed: Object.assign(new Error("busy"), { status: 429 }),
+      }),
+    ),
+    "rate_limit",
+  ],
+  [
+    "an error of Anthropic's client",
+    fail(Object.assign(new Error("x"), { error: { type: "error", error: { type: "overloaded_error" } } })),
+    "server_error",
+  ],
+  ["a chain that bites its tail", fail(tail()), "network"],
   ["a thrown plain object with a status", fail({ status: 503, message: "busy" }), "server_error"],
   ["Discord's 40001 unauthorized", fail({ status: 401, code: 40001, message: "Unauthorized" }), "auth"],
   ["Discord's 40003 opening too fast", fail({ status: 400, code: 40003, message: "Too fast" }), "invalid_input"],
@@ -220,6 +287,52 @@ const readBack: readonly Row[] = [
     "server_error",
   ],
   ["AbortError", fail({ name: "AbortError", message: "aborted" }), "cancelled"],
+  ["AttemptTimeoutError", fail({ name: "AttemptTimeoutError", message: "it was slow" }), "timeout"],
+  ["OwnedElsewhereError", fail({ name: "OwnedElsewhereError", message: "taken" }), "environment"],
+  ["BudgetExceededError", fail({ name: "BudgetExceededError", message: "spent" }), "quota"],
+  [
+    "APIConnectionError of a client that names its errors",
+    fail({ name: "APIConnectionError", message: "x" }),
+    "network",
+  ],
+  ["NodeInterrupt", fail({ name: "NodeInterrupt", message: "[]" }), "cancelled"],
+  ["InsufficientQuotaError", fail({ name: "InsufficientQuotaError", message: "429 No credit" }), "quota"],
+  ["RateLimitCapacityError", fail({ name: "RateLimitCapacityError", message: "slow down" }), "rate_limit"],
+];
+
+/** Name and message as clients and servers write them, with nothing else left. */
+const words: readonly (readonly [message: string, category: Category])[] = [
+  ["Request was aborted.", "cancelled"],
+  ["This operation was aborted", "cancelled"],
+  ["Aborted", "cancelled"],
+  ["The operation was aborted due to timeout", "timeout"],
+  ["429 You exceeded your current quota, please check your plan and billing details.", "quota"],
+  ["429 Rate limit reached for gpt-4.1", "rate_limit"],
+  ["Too many tokens, please wait before trying again.", "rate_limit"],
+  ["400 This model's maximum context length is 8192 tokens", "context_length"],
+  ["400 prompt is too long: 210000 tokens > 200000 maximum", "context_length"],
+  ["400 filtered by the content management policy", "content_policy"],
+  ["404 The model `gpt-9` does not exist or you do not have access to it.", "model_unavailable"],
+  ["Request failed with status code 503", "server_error"],
+  ["HTTP 401", "auth"],
+  ["Response status: 403", "permission"],
+  ["Request timed out.", "timeout"],
+  ["Query read timeout", "timeout"],
+  ["timeout exceeded when trying to connect", "timeout"],
+  ["canceling statement due to lock timeout", "conflict"],
+  ["self-signed certificate in certificate chain", "environment"],
+  ["certificate has expired", "environment"],
+  ["sorry, too many clients already", "server_error"],
+  ["Connection terminated unexpectedly", "network"],
+  ["Client was closed and is not queryable", "network"],
+  ["other side closed", "network"],
+  ["FATAL: terminating connection due to administrator command", "network"],
+  ["Error: 3 things went wrong", "unknown"],
+  ["We serve 500 customers", "unknown"],
+  ["Could not parse response content as the length limit was reached", "malformed_output"],
+  ["JavaScript heap out of memory", "environment"],
+  ["upstream connect error: Service Unavailable", "server_error"],
+  ["Access denied", "permission"],
 ];
 
 describe.each([
@@ -235,6 +348,12 @@ describe.each([
 ] as const)("an error %s", (_, rows) => {
   it.each(rows)("%s", async (_what, failing, category) => {
     expect(await categoryOf(failing)).toBe(category);
+  });
+});
+
+describe("an error of which only words are left", () => {
+  it.each(words)("%j is %s", (message, category) => {
+    expect(classifyError({ name: "Error", message }).category).toBe(category);
   });
 });
 
@@ -260,6 +379,17 @@ describe("the report", () => {
     const report = classifyError(error);
     expect(JSON.parse(JSON.stringify(report))).toEqual(report);
     expect(report.cause).toEqual(["Error: inner"]);
+  });
+
+  it("waits as a provider's answer asks that was thrown without an error around it", () => {
+    const answer = { error: { message: "Please try again in 2s.", type: "requests", code: "rate_limit_exceeded" } };
+    expect(classifyError(answer)).toEqual({
+      category: "rate_limit",
+      retryable: true,
+      code: "rate_limit_exceeded",
+      retryAfterMs: 2000,
+      message: "Please try again in 2s.",
+    });
   });
 
   it("ends at a cause that is its own cause", () => {

@@ -7,6 +7,7 @@ import {
   isGraphDrained,
   type LangGraphRunnableConfig,
   MemorySaver,
+  RunControl,
   Send,
   START,
   StateGraph,
@@ -20,7 +21,6 @@ import {
   attachErrorHandler,
   builderOf,
   checkpointerOf,
-  countedApart,
   failedTaskNamespace,
   finishedTasks,
   functionOfNode,
@@ -28,7 +28,11 @@ import {
   interruptCounter,
   isCompiledGraph,
   isInsideTask,
+  mayHaveRunBefore,
   namespaceOf,
+  onDrain,
+  ownConfigurable,
+  questionsAfter,
   runInConfig,
   setInterruptCounter,
   stopped,
@@ -170,15 +174,74 @@ describe("LangGraph", () => {
   });
 
   it("writes nothing but counters to a scratchpad, so that an attempt's questions can be counted apart", async () => {
+    const open = { open: () => true, passed: () => undefined };
     const graph = withNode(async (_, config) => {
       const first = interrupt("first?");
-      const own: LangGraphRunnableConfig = { ...config, configurable: countedApart(config, -1) };
+      const questions = questionsAfter(-1);
+      const configurable = ownConfigurable(config, questions, open);
+      const own: LangGraphRunnableConfig = { ...config, configurable };
       const again = await runInConfig(own, async () => interrupt("first, again?"));
-      return { log: [String(first), String(again), `${interruptCounter(config)} ${interruptCounter(own)}`] };
+      return { log: [String(first), String(again), `${interruptCounter(config)} ${questions.latest}`] };
     }).compile({ checkpointer: new MemorySaver() });
     await graph.invoke({ value: 1 }, thread);
     expect(await graph.invoke(new Command({ resume: "yes" }), thread)).toMatchObject({ log: ["yes", "yes", "0 0"] });
-    expect(countedApart({ configurable: { a: 1 } }, -1)).toEqual({ a: 1 });
+    expect(ownConfigurable({ configurable: { a: 1 } }, questionsAfter(-1), open)).toEqual({ a: 1 });
+  });
+
+  it("writes through functions of the configurable, so that they can be closed, and asks through the scratchpad", async () => {
+    let isOpen = true;
+    const passed: string[] = [];
+    const late: string[] = [];
+    const graph = withNode(async (_, config) => {
+      const gate = { open: () => isOpen, passed: () => passed.push("write") };
+      const configurable = ownConfigurable(config, questionsAfter(-1), gate);
+      const send = configurable.__pregel_send as (writes: unknown) => void;
+      send([["log", ["in time"]]]);
+      isOpen = false;
+      send([["log", ["too late"]]]);
+      try {
+        await runInConfig({ ...config, configurable }, async () => interrupt("too late?"));
+      } catch (error) {
+        late.push((error as { code: string }).code);
+      }
+      return { value: 2 };
+    }).compile({ checkpointer: new MemorySaver() });
+    expect(await graph.invoke({ value: 1 }, thread)).toMatchObject({ log: ["in time"], value: 2 });
+    expect(late).toEqual(["CANCELLED"]);
+    expect(passed).toEqual(["write"]);
+  });
+
+  it("says in the first superstep of a resumed run that it is one, and in no other", async () => {
+    const seen: boolean[] = [];
+    let fails = true;
+    const graph = new StateGraph(LogState)
+      .addNode("a", (_, config) => {
+        seen.push(mayHaveRunBefore(config));
+        if (fails) throw new Error("down");
+        return {};
+      })
+      .addNode("b", (_, config) => {
+        seen.push(mayHaveRunBefore(config));
+        return {};
+      })
+      .addEdge(START, "a")
+      .addEdge("a", "b")
+      .compile({ checkpointer: new MemorySaver() });
+    await graph.invoke({ value: 1 }, thread).catch(() => undefined);
+    fails = false;
+    await graph.invoke(null, thread);
+    expect(seen).toEqual([false, true, false]);
+  });
+
+  it("requests a drain by the control's own method, so that whoever waits can be told", () => {
+    const control = new RunControl();
+    const told: string[] = [];
+    const forget = onDrain(control, () => told.push("first"));
+    onDrain(control, () => told.push("second"));
+    forget();
+    control.requestDrain("deploy");
+    expect(told).toEqual(["second"]);
+    expect([control.drainRequested, control.drainReason]).toEqual([true, "deploy"]);
   });
 
   it("marks the error of an answer that does not fit its question", async () => {

@@ -3,13 +3,8 @@ import { Annotation, END, type LangGraphRunnableConfig, MemorySaver, START, Stat
 import { describe, expect, expectTypeOf, it } from "vitest";
 import { z } from "zod";
 import { installRecovery } from "../../../src/langgraph/install-recovery.js";
-import {
-  type DecoratedNode,
-  resilient,
-  withFallback,
-  withRetry,
-  withTimeout,
-} from "../../../src/langgraph/resilient.js";
+import { type DecoratedNode, resilient } from "../../../src/langgraph/resilient.js";
+import { withFallback, withRetry, withTimeout } from "../../../src/langgraph/single-rungs.js";
 
 const ZodState = z.object({ orderId: z.string(), cents: z.number(), letter: z.string().optional() });
 type S = z.infer<typeof ZodState>;

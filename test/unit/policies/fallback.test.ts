@@ -69,7 +69,7 @@ describe("the first answer", () => {
           controller.abort();
           throw new Error("x");
         },
-        controller.signal,
+        () => !controller.signal.aborted,
       ),
     ).rejects.toThrow("x");
     expect(tried).toEqual(["a", "c"]);

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { attemptTimeoutMs, type TimeoutOptions, timeoutSchema, withTimeLimit } from "../../../src/policies/timeout.js";
+import { AttemptTimeoutError } from "../../../src/errors/own-errors.js";
+import {
+  attemptTimeoutMs,
+  type TimeLimit,
+  type TimeoutOptions,
+  timeoutSchema,
+  withTimeLimit,
+} from "../../../src/policies/timeout.js";
 import { FakeClock } from "../../support/fake-clock.js";
 import { unhandledDuring } from "../../support/graphs.js";
 
@@ -29,28 +36,34 @@ describe("the limit of an attempt", () => {
   });
 });
 
+/** A limit of so many milliseconds for "Work". */
+const within = (limitMs: number | undefined, clock: FakeClock, outer?: AbortSignal): TimeLimit => ({
+  limitMs,
+  onLimit: () => new AttemptTimeoutError("Work", limitMs ?? 0),
+  clock,
+  outer,
+});
+
 describe("work under a time limit", () => {
   it("that ends in time is returned and leaves no timer", async () => {
     const clock = new FakeClock();
-    expect(await withTimeLimit(async () => "done", 100, "Work", clock)).toBe("done");
+    expect(await withTimeLimit(async () => "done", within(100, clock))).toBe("done");
     await clock.settle();
-    expect(clock.pending).toEqual([]);
+    expect(clock.alarms).toEqual([]);
   });
 
   it("that takes too long is aborted with the error that is thrown", async () => {
     const clock = new FakeClock();
     let heard: unknown;
     const running = withTimeLimit(
-      (signal) =>
+      ({ signal }) =>
         new Promise((_, reject) =>
           signal.addEventListener("abort", () => {
             heard = signal.reason;
             reject(new Error("AbortError of a library"));
           }),
         ),
-      100,
-      "Work",
-      clock,
+      within(100, clock),
     );
     const settled = expect(running).rejects.toMatchObject({
       code: "ATTEMPT_TIMEOUT",
@@ -71,9 +84,7 @@ describe("work under a time limit", () => {
           new Promise((_, reject) => {
             fail = reject;
           }),
-        100,
-        "Work",
-        clock,
+        within(100, clock),
       );
       const settled = expect(running).rejects.toMatchObject({ code: "ATTEMPT_TIMEOUT" });
       await clock.advance(100);
@@ -91,25 +102,23 @@ describe("work under a time limit", () => {
         async () => {
           throw mine;
         },
-        100,
-        "Work",
-        clock,
+        within(100, clock),
       ),
     ).rejects.toBe(mine);
     await clock.settle();
-    expect(clock.pending).toEqual([]);
+    expect(clock.alarms).toEqual([]);
   });
 
   it("ends at once with the reason of the outer signal", async () => {
     const clock = new FakeClock();
     const outer = new AbortController();
     const reason = new Error("enough");
-    const running = withTimeLimit(() => new Promise(() => undefined), 100, "Work", clock, outer.signal);
+    const running = withTimeLimit(() => new Promise(() => undefined), within(100, clock, outer.signal));
     const settled = expect(running).rejects.toBe(reason);
     outer.abort(reason);
     await settled;
     await clock.settle();
-    expect(clock.pending).toEqual([]);
+    expect(clock.alarms).toEqual([]);
   });
 
   it("is not begun when the outer signal has aborted already", async () => {
@@ -120,10 +129,7 @@ describe("work under a time limit", () => {
         async () => {
           begun = true;
         },
-        100,
-        "Work",
-        new FakeClock(),
-        AbortSignal.abort(reason),
+        within(100, new FakeClock(), AbortSignal.abort(reason)),
       ),
     ).rejects.toBe(reason);
     expect(begun).toBe(false);
@@ -131,7 +137,7 @@ describe("work under a time limit", () => {
 
   it("without a limit sets no timer", async () => {
     const clock = new FakeClock();
-    await withTimeLimit(async () => 1, undefined, "Work", clock);
-    expect(clock.begun).toEqual([]);
+    await withTimeLimit(async () => 1, within(undefined, clock));
+    expect(clock.alarms).toEqual([]);
   });
 });

@@ -1,0 +1,57 @@
+import type { LangGraphRunnableConfig } from "@langchain/langgraph";
+import type { AttemptRecord, Degradation } from "../core/records.js";
+import type { CompiledLadder } from "../policies/compiled-ladder.js";
+import { type AttemptHistory, attemptHistory } from "./attempt-history.js";
+import { type AttemptMarker, attemptAround } from "./attempt-scope.js";
+import { type Cached, cachedFor } from "./cached.js";
+import { type Reentry, reentryOf } from "./envelope.js";
+import type { ResilientPolicy } from "./resilient-options.js";
+import { type RunContext, runContextOf } from "./run-context.js";
+
+/** A node and its policy, made once; each entry of the node is a climb of its own. */
+export interface Decorated {
+  /** For messages outside of a graph. */
+  readonly label: string;
+  readonly policy: ResilientPolicy;
+  /** Of several in one task, as the calls of a tool are: each counts for itself, and none is the task. */
+  readonly isTool: boolean;
+  readonly ladder: CompiledLadder<LangGraphRunnableConfig>;
+}
+
+/** One entry of a decorated node. */
+export interface NodeEntry extends Decorated {
+  readonly input: unknown;
+  readonly context: RunContext;
+  /** The attempt of the same task that this entry is part of: no decorator is at work further out where there is none. */
+  readonly around: AttemptMarker | undefined;
+  readonly reentry: Reentry | undefined;
+  readonly history: AttemptHistory | undefined;
+  readonly cached: Cached | undefined;
+  /** Filled with every failed attempt, for the failure record. */
+  readonly attempts: AttemptRecord[];
+  /** Filled with who answered in place of what, decorators further in included. */
+  readonly degradations: Degradation[];
+}
+
+export function nodeEntry(decorated: Decorated, given: unknown, config: LangGraphRunnableConfig): NodeEntry {
+  const { label, ladder, policy, isTool } = decorated;
+  const context = runContextOf(config, label);
+  const around = attemptAround(config);
+  const reentry = isTool ? undefined : reentryOf(given, config);
+  const input = reentry === undefined ? given : reentry.input;
+  const keepsHistory = ladder.retries && !isTool && around?.retries !== true;
+  return {
+    label,
+    ladder,
+    policy,
+    isTool,
+    input,
+    context,
+    around,
+    reentry,
+    history: keepsHistory ? attemptHistory(config, context.persistence, label, policy.clock) : undefined,
+    cached: ladder.cache === undefined ? undefined : cachedFor(ladder.cache, input, context),
+    attempts: [],
+    degradations: [],
+  };
+}

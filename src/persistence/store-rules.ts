@@ -1,0 +1,55 @@
+/** What holds for the stores of every plugin: crash points around each durable write, and no secrets in what is kept. */
+import { crashPoint } from "../core/crash-points.js";
+import { redactText } from "../core/redact.js";
+import type { AttemptStore, ResultCache, VersionedStore } from "../core/store-ports.js";
+import type { ErrorReport } from "../errors/report.js";
+
+export interface PlainStores {
+  readonly attempts: AttemptStore;
+  readonly breakers: VersionedStore;
+  readonly cache: ResultCache;
+}
+
+/** The stores as a plugin hands them out. */
+export function byTheRules(plain: PlainStores): PlainStores {
+  const { attempts, breakers, cache } = plain;
+  return {
+    attempts: {
+      load: (scope) => attempts.load(scope),
+      append: (scope, attempt) =>
+        written("attempts.append", () =>
+          attempts.append(scope, { ...attempt, report: withoutSecrets(attempt.report) }),
+        ),
+      mark: (scope, state) => written("attempts.mark", () => attempts.mark(scope, state)),
+      clear: (scope) => written("attempts.clear", () => attempts.clear(scope)),
+    },
+    breakers: {
+      read: (key) => breakers.read(key),
+      list: () => breakers.list(),
+      write: (key, value, expectedVersion) =>
+        written("breakers.write", () => breakers.write(key, value, expectedVersion)),
+    },
+    cache: {
+      get: (key) => cache.get(key),
+      put: (key, value, keepMs) => written("cache.put", () => cache.put(key, value, keepMs)),
+      delete: (key) => written("cache.delete", () => cache.delete(key)),
+    },
+  };
+}
+
+async function written<T>(what: `${keyof PlainStores}.${string}`, write: () => Promise<T>): Promise<T> {
+  crashPoint(`${what}.before`);
+  const result = await write();
+  crashPoint(`${what}.after`);
+  return result;
+}
+
+/** Messages of other programs repeat what they were given: headers, addresses with passwords, whole requests. */
+function withoutSecrets(report: ErrorReport): ErrorReport {
+  const { cause } = report;
+  return {
+    ...report,
+    message: redactText(report.message),
+    ...(cause === undefined ? {} : { cause: cause.map((line) => redactText(line)) }),
+  };
+}

@@ -1,0 +1,163 @@
+import { z } from "zod";
+import { parseOptions } from "../core/options.js";
+import { type AttemptRecord, NODE_STEP } from "../core/records.js";
+import type { ResultCache } from "../core/store-ports.js";
+import { classifyError } from "../errors/classify.js";
+import { DeadlineExceededError } from "../errors/policy-errors.js";
+import type { ErrorReport } from "../errors/report.js";
+import { type CompiledLadder, type CompiledStep, compileLadder } from "./compiled-ladder.js";
+import { type Answer, type Climber, climbLadder } from "./ladder.js";
+import { checkLadder, type LadderOptions, ladderShape } from "./ladder-options.js";
+import { noteEffect, type RunningAttempt } from "./running-attempt.js";
+import type { BreakerHome } from "./service.js";
+import { withTimeLimit } from "./timeout.js";
+import { refuseInvalid } from "./validate.js";
+
+/** What a protected function is told of the attempt it is, and can tell of it. */
+export interface ProtectedCall {
+  /** Aborts when the attempt's time is up, or the caller gave up. */
+  readonly signal: AbortSignal;
+  /** 1 for the first. */
+  readonly attempt: number;
+  /** The failed attempts before this one, oldest first. */
+  readonly failures: readonly AttemptRecord[];
+  /** A sign of life, for `firstTokenMs` and `idleMs`. */
+  heartbeat(): void;
+  /** Says that the attempt is about to do something that must not happen twice; it is then not repeated if it fails. */
+  beginEffect(effect: string): void;
+  /** Says how many tokens the call has used, for a service's tokens a minute. */
+  usedTokens(tokens: number): void;
+}
+
+export interface ProtectOptions<I, O, F = O> extends LadderOptions<I, ProtectedCall, O, F> {
+  /** Where shared breakers and answers are kept; without one, in this process. */
+  readonly persistence?: BreakerHome & { readonly cache?: ResultCache };
+  /** Called for each failed attempt. */
+  readonly onFailedAttempt?: (record: AttemptRecord) => void;
+  /** Called when something simpler has answered: which step, and the failure it answered for. */
+  readonly onDegraded?: (step: string, because: ErrorReport) => void;
+}
+
+const protectSchema = z
+  .strictObject({
+    ...ladderShape,
+    persistence: z
+      .custom<BreakerHome & { readonly cache?: ResultCache }>((value) => typeof value === "object" && value !== null)
+      .optional(),
+    onFailedAttempt: z.custom<(record: AttemptRecord) => void>((value) => typeof value === "function").optional(),
+    onDegraded: z
+      .custom<(step: string, because: ErrorReport) => void>((value) => typeof value === "function")
+      .optional(),
+  })
+  .superRefine(checkLadder);
+
+type ProtectPolicy = z.output<typeof protectSchema>;
+
+/**
+ * The policies of `resilient`, in the same order, around any async function; no LangGraph needed. Within a decorated
+ * node, pass on its `config.signal`: the deadline is inherited, and what this has given up on the node does not repeat.
+ *
+ * @param fn called as `(input, call)`
+ * @returns a function called as `(input, { signal? })`
+ * @throws ConfigError at once for wrong options
+ */
+export function protect<I, O, F = O>(
+  fn: (input: I, call: ProtectedCall) => O | Promise<O>,
+  options: ProtectOptions<I, O, F> = {},
+): (input: I, given?: { readonly signal?: AbortSignal | undefined }) => Promise<O | F> {
+  const label = options.name ?? (fn.name === "" ? "call" : fn.name);
+  const owner = `protect(${label})`;
+  const policy = parseOptions(owner, protectSchema, options);
+  const ladder = compileLadder(owner, label, fn as (input: unknown, call: ProtectedCall) => unknown, policy);
+  const isProtected = async (input: I, given: { readonly signal?: AbortSignal | undefined } = {}): Promise<O | F> =>
+    (await call(label, ladder, policy, input, given.signal)) as O | F;
+  Object.defineProperty(isProtected, "name", { value: label });
+  return isProtected;
+}
+
+async function call(
+  label: string,
+  ladder: CompiledLadder<ProtectedCall>,
+  policy: ProtectPolicy,
+  input: unknown,
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
+  const { cache, node, fallbacks } = ladder;
+  const key = cache?.keyOf(input);
+  const shared = policy.persistence?.cache;
+  const fresh = cache === undefined || key === undefined ? undefined : await cache.fresh(key, shared);
+  if (fresh !== undefined) return fresh.value;
+  signal?.throwIfAborted();
+  const climb = (outer: AbortSignal | undefined) =>
+    climbLadder(node, fallbacks, {
+      ...climberOf(label, policy, input, outer),
+      stale: cache === undefined || key === undefined ? undefined : () => cache.stale(key, shared),
+    });
+  const answer = await withDeadline(label, policy, signal, climb);
+  if (answer.because !== undefined) policy.onDegraded?.(answer.answeredBy, answer.because);
+  else if (cache !== undefined && key !== undefined) await cache.put(key, answer.result, shared);
+  return answer.result;
+}
+
+function withDeadline(
+  label: string,
+  { timeout, clock }: ProtectPolicy,
+  outer: AbortSignal | undefined,
+  climb: (signal: AbortSignal | undefined) => Promise<Answer>,
+): Promise<Answer> {
+  const limitMs = timeout === false ? undefined : timeout.deadlineMs;
+  if (limitMs === undefined) return climb(outer);
+  const onLimit = () => new DeadlineExceededError(`Call "${label}"`, limitMs);
+  return withTimeLimit((scope) => climb(scope.signal), { limitMs, onLimit, clock, outer, inherited: true });
+}
+
+function climberOf(
+  label: string,
+  policy: ProtectPolicy,
+  input: unknown,
+  signal: AbortSignal | undefined,
+): Climber<CompiledStep<ProtectedCall>> {
+  const { clock, validate, estimateTokens, onFailedAttempt } = policy;
+  const attempts: AttemptRecord[] = [];
+  const what = (step: CompiledStep<ProtectedCall>) =>
+    step.name === NODE_STEP ? `Call "${label}"` : `Fallback "${step.name}" of call "${label}"`;
+  return {
+    clock,
+    random: policy.random,
+    signal,
+    home: policy.persistence,
+    outermost: false,
+    attempts,
+    classify: classifyError,
+    what,
+    async attempt(step, running, because) {
+      const result = await step.run(input, told(running), because as ErrorReport);
+      if (validate !== undefined) await refuseInvalid(validate, result, () => what(step));
+      return result;
+    },
+    failed(_, record) {
+      attempts.push(record);
+      onFailedAttempt?.(record);
+    },
+    sleep: (ms) => clock.sleep(ms, signal),
+    estimatedTokens:
+      estimateTokens === undefined ? undefined : () => (estimateTokens as (input: unknown) => number)(input),
+  };
+}
+
+function told(running: RunningAttempt): ProtectedCall {
+  return {
+    get signal() {
+      return (running.scope as NonNullable<typeof running.scope>).signal;
+    },
+    attempt: running.number,
+    failures: running.failures,
+    heartbeat: () => running.liveness?.beat(),
+    beginEffect: (effect) => noteEffect(running, effect),
+    usedTokens: (tokens) => {
+      if (!Number.isFinite(tokens) || tokens < 0)
+        throw new RangeError(`usedTokens(${tokens}): give a number of tokens, 0 or more`);
+      running.usedTokens = (running.usedTokens ?? 0) + tokens;
+    },
+  };
+}

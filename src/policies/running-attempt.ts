@@ -1,0 +1,26 @@
+import type { Cancellation } from "../core/abort.js";
+import type { AttemptRecord } from "../core/records.js";
+import type { Liveness } from "./liveness.js";
+
+/** One attempt while it is under way: what it is told, and what it tells. */
+export interface RunningAttempt {
+  /** 1 for the first. */
+  readonly number: number;
+  /** The failed attempts before this one, oldest first. */
+  readonly failures: readonly AttemptRecord[];
+  /** Effects on the outside world that it has begun and that must not be made twice; see {@link noteEffect}. */
+  effects?: string[];
+  /** When the service was called, after every queue; ms since the Unix epoch. */
+  calledAt?: number;
+  /** Tokens it has used so far, where somebody counts them. */
+  usedTokens?: number;
+  /** Ends it; set once it has begun. */
+  scope?: Cancellation;
+  liveness?: Liveness | undefined;
+}
+
+/** Notes that the attempt has begun to change the outside world: if it fails now, it is not repeated blindly. */
+export function noteEffect(attempt: RunningAttempt, effect: string): void {
+  attempt.effects ??= [];
+  attempt.effects.push(effect);
+}

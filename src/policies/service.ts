@@ -1,0 +1,132 @@
+/**
+ * A service is what calls share the fate of: a provider, a model, a database. Its circuit breaker, bulkhead, rate limit
+ * and retry budget belong to all who call it, so they are kept with the service and not with a node.
+ */
+import { isDeepStrictEqual } from "node:util";
+import { z } from "zod";
+import { type Clock, systemClock } from "../core/clock.js";
+import type { EventBus } from "../core/events.js";
+import { offOr, parseOptions } from "../core/options.js";
+import type { VersionedStore } from "../core/store-ports.js";
+import { ConfigError } from "../errors/own-errors.js";
+import { type Breaker, createBreaker } from "./breaker/breaker.js";
+import { type BreakerOptions, breakerSchema } from "./breaker/breaker-options.js";
+import { createSharedBreaker } from "./breaker/shared-breaker.js";
+import { type Bulkhead, type BulkheadOptions, bulkheadSchema, createBulkhead } from "./bulkhead.js";
+import { createRateLimit, type RateLimit, type RateLimitOptions, rateLimitSchema } from "./rate-limit.js";
+import { createRetryBudget, type RetryBudget, type RetryBudgetOptions, retryBudgetSchema } from "./retry-budget.js";
+
+export interface ServiceOptions {
+  /** On by default; `false`: none. */
+  readonly circuitBreaker?: BreakerOptions | false;
+  /** Off by default. Per process. */
+  readonly bulkhead?: BulkheadOptions | false;
+  /** Off by default. Per process. */
+  readonly rateLimit?: RateLimitOptions | false;
+  /** Off by default. Per process. */
+  readonly retryBudget?: RetryBudgetOptions | false;
+  /**
+   * Whether the breaker is one for all processes on the same persistence (default) or each process has its own. Without
+   * a persistence that keeps breakers each process has its own anyway.
+   */
+  readonly shared?: boolean;
+  /** Default: the system clock. Tests pass a fake one. */
+  readonly clock?: Clock;
+}
+
+export const serviceSchema = z.strictObject({
+  circuitBreaker: offOr(breakerSchema).prefault({}),
+  bulkhead: offOr(bulkheadSchema).default(false),
+  rateLimit: offOr(rateLimitSchema).default(false),
+  retryBudget: offOr(retryBudgetSchema).default(false),
+  shared: z.boolean().default(true),
+  clock: z
+    .custom<Clock>((value) => typeof value === "object" && value !== null, "must be a clock")
+    .default(systemClock),
+});
+
+export type ServicePolicy = z.output<typeof serviceSchema>;
+
+/** What stands between a call and the service. */
+export interface Guards {
+  readonly breaker: Breaker | undefined;
+  readonly bulkhead: Bulkhead | undefined;
+  readonly rateLimit: RateLimit | undefined;
+  readonly retryBudget: RetryBudget | undefined;
+}
+
+/** Where a shared breaker is kept, and who hears of its changes. Any persistence is one. */
+export interface BreakerHome {
+  readonly breakers?: VersionedStore;
+  readonly events?: EventBus;
+}
+
+export interface Service {
+  readonly name: string;
+  readonly policy: ServicePolicy;
+  /** The same guards at each call; the breaker is that of the home, or without one that of this process. */
+  guards(home?: BreakerHome): Guards;
+}
+
+const defined = new Map<string, Service>();
+
+/**
+ * Defines what all calls of a service share. Pass the service, or its name, as the option `service` of a decorator.
+ *
+ * @returns the service; the same one again for the same options, so that a module may be loaded twice
+ * @throws ConfigError for wrong options, and for a name that is defined with other options already
+ */
+export function defineService(name: string, options: ServiceOptions = {}): Service {
+  const policy = parseOptions(`defineService("${name}")`, serviceSchema, options);
+  const known = defined.get(name);
+  if (known !== undefined && isDeepStrictEqual(known.policy, policy)) return known;
+  if (known !== undefined)
+    throw new ConfigError(
+      `defineService("${name}"): the service is defined with other options already; define it once and pass what defineService returns`,
+    );
+  const service = createService(name, policy);
+  defined.set(name, service);
+  return service;
+}
+
+/** The service of this name, defined by now or else with the defaults. Asked at the first call, not while modules load. */
+export function serviceNamed(name: string): Service {
+  return defined.get(name) ?? defineService(name);
+}
+
+/** A service that only its caller knows. */
+export function createService(name: string, policy: ServicePolicy): Service {
+  const { clock } = policy;
+  const shared = {
+    bulkhead: policy.bulkhead === false ? undefined : createBulkhead(name, policy.bulkhead, { clock }),
+    rateLimit: policy.rateLimit === false ? undefined : createRateLimit(name, policy.rateLimit, { clock }),
+    retryBudget: policy.retryBudget === false ? undefined : createRetryBudget(name, policy.retryBudget, { clock }),
+  };
+  const byHome = new WeakMap<object, Guards>();
+  let inProcess: Guards | undefined;
+  return {
+    name,
+    policy,
+    guards(home) {
+      if (home === undefined) {
+        inProcess ??= { ...shared, breaker: breakerOf(name, policy, undefined) };
+        return inProcess;
+      }
+      const known = byHome.get(home);
+      if (known !== undefined) return known;
+      const made = { ...shared, breaker: breakerOf(name, policy, home) };
+      byHome.set(home, made);
+      return made;
+    },
+  };
+}
+
+function breakerOf(service: string, policy: ServicePolicy, home: BreakerHome | undefined): Breaker | undefined {
+  const { circuitBreaker, clock, shared } = policy;
+  if (circuitBreaker === false) return undefined;
+  const onChange = (from: string, to: string) => home?.events?.emit("breaker.changed", {}, { service, from, to });
+  const store = home?.breakers;
+  return shared && store !== undefined
+    ? createSharedBreaker(service, circuitBreaker, { clock, store, onChange })
+    : createBreaker(service, circuitBreaker, { clock, onChange });
+}

@@ -1,0 +1,2 @@
+/** A module whose evaluation does not end. */
+for (;;) Math.random();
