@@ -7,7 +7,8 @@ import type { Cancellation } from "../core/abort.js";
 import { type AttemptRecord, type Degradation, type FailureRecord, NODE_STEP } from "../core/records.js";
 import type { ErrorReport } from "../errors/report.js";
 import { noteEffect, type RunningAttempt } from "../policies/running-attempt.js";
-import { type AttemptGate, namespaceOf, ownConfigurable, type Questions, runInConfig } from "./internals.js";
+import { type AttemptGate, ownConfigurable, type Questions, runInConfig } from "./attempt-internals.js";
+import { namespaceOf } from "./internals.js";
 
 const ATTEMPT = "__lgr_attempt";
 

@@ -10,15 +10,9 @@ import type { CompiledStep } from "../policies/compiled-ladder.js";
 import type { Climber } from "../policies/ladder.js";
 import type { RunningAttempt } from "../policies/running-attempt.js";
 import { refuseInvalid } from "../policies/validate.js";
+import { interruptCounter, questionsAfter, questionsOfCall, setInterruptCounter } from "./attempt-internals.js";
 import { type AttemptMarker, runAttempt } from "./attempt-scope.js";
-import {
-  answerRefused,
-  interruptCounter,
-  namespaceOf,
-  questionsAfter,
-  questionsOfCall,
-  setInterruptCounter,
-} from "./internals.js";
+import { answerRefused, namespaceOf } from "./internals.js";
 import type { NodeEntry } from "./node-entry.js";
 import { waitInRun } from "./run-context.js";
 import { watched } from "./watched-config.js";

@@ -89,14 +89,16 @@ const statisticsSchema: z.ZodType<TripStatistics> = z.discriminatedUnion("kind",
       calls: count,
       next: count,
       bits: z.array(z.int32()),
+      word: z.int32(),
     })
     .refine(({ size, calls, next, bits }) => calls <= size && next < size && bits.length === Math.ceil(size / 32)),
   z.strictObject({
     kind: z.literal("time"),
     bucketMs: z.number().positive(),
     newest: count,
-    calls: z.array(count).length(BUCKETS),
-    marked: z.array(count).length(BUCKETS),
+    calls: count,
+    marked: count,
+    past: z.strictObject({ calls: z.array(count).length(BUCKETS), marked: z.array(count).length(BUCKETS) }),
   }),
 ]);
 

@@ -98,6 +98,7 @@ export function overridden(state: BreakerState, to: Override, nowMs: number): Br
 }
 
 function afterCall(state: ClosedState, event: CallEnded, policy: BreakerPolicy, nowMs: number): BreakerState {
+  const { generation, closedAtMs } = state;
   let statistics: TripStatistics[] | undefined;
   let why: OpenReason | undefined;
   for (const [index, trip] of policy.trip.entries()) {
@@ -106,11 +107,14 @@ function afterCall(state: ClosedState, event: CallEnded, policy: BreakerPolicy, 
     const after = recorded(before, marked, event.times, nowMs);
     if (marked) why ??= reasonToOpen(trip, after, event.report);
     if (after === before) continue;
-    statistics ??= policy.trip.map((each, at) => fitting(state.statistics[at], each));
+    statistics ??=
+      state.statistics.length === policy.trip.length
+        ? state.statistics.slice()
+        : policy.trip.map((each, at) => fitting(state.statistics[at], each));
     statistics[index] = after;
   }
-  if (why !== undefined) return { kind: "open", generation: state.generation + 1, openedAtMs: nowMs, why };
-  return statistics === undefined ? state : { ...state, statistics };
+  if (why !== undefined) return { kind: "open", generation: generation + 1, openedAtMs: nowMs, why };
+  return statistics === undefined ? state : { kind: "closed", generation, closedAtMs, statistics };
 }
 
 function reasonToOpen(trip: Trip, statistics: TripStatistics, report: ErrorReport | undefined): OpenReason | undefined {

@@ -23,15 +23,20 @@ export type TripStatistics =
       readonly next: number;
       /** A ring of `size` bits in signed words of 32: 1 for a call that counts against the service. */
       readonly bits: readonly number[];
+      /** The word that `next` is in, which is out of date in `bits`: so not all of them are copied at each call. */
+      readonly word: number;
     }
   | {
       readonly kind: "time";
       readonly bucketMs: number;
-      /** Number of the newest bucket since the epoch; number n is at n modulo 10. */
+      /** Number of the newest bucket since the epoch. */
       readonly newest: number;
-      readonly calls: readonly number[];
+      /** In the newest bucket. */
+      readonly calls: number;
       /** How many of them count against the service. */
-      readonly marked: readonly number[];
+      readonly marked: number;
+      /** The same for the buckets before, number n at n modulo 10. Copied only when the window moves on. */
+      readonly past: { readonly calls: readonly number[]; readonly marked: readonly number[] };
     };
 
 type CallWindow = Extract<TripStatistics, { kind: "calls" }>;
@@ -45,12 +50,12 @@ export function fitting(statistics: TripStatistics | undefined, trip: Trip): Tri
   if ("calls" in trip.window) {
     const size = trip.window.calls;
     if (statistics?.kind === "calls" && statistics.size === size) return statistics;
-    return { kind: "calls", size, calls: 0, next: 0, bits: new Array<number>(Math.ceil(size / BITS)).fill(0) };
+    return { kind: "calls", size, calls: 0, next: 0, bits: zeros(Math.ceil(size / BITS)), word: 0 };
   }
   const bucketMs = trip.window.ms / BUCKETS;
   if (statistics?.kind === "time" && statistics.bucketMs === bucketMs) return statistics;
-  const none = new Array<number>(BUCKETS).fill(0);
-  return { kind: "time", bucketMs, newest: 0, calls: none, marked: none };
+  const past = { calls: zeros(BUCKETS), marked: zeros(BUCKETS) };
+  return { kind: "time", bucketMs, newest: 0, calls: 0, marked: 0, past };
 }
 
 /**
@@ -71,39 +76,65 @@ export function recorded(statistics: TripStatistics, marked: boolean, times: num
 
 /** The calls in the window, and how many of them count against the service. */
 export function totals(window: CallWindow | TimeWindow): { readonly calls: number; readonly marked: number } {
-  return window.kind === "calls"
-    ? { calls: window.calls, marked: window.bits.reduce((sum, word) => sum + ones(word), 0) }
-    : { calls: sum(window.calls), marked: sum(window.marked) };
+  if (window.kind === "time") {
+    const { calls, marked, past } = window;
+    return { calls: calls + sum(past.calls), marked: marked + sum(past.marked) };
+  }
+  const current = wordOf(window.next);
+  const marked = sum(window.bits.map((word, index) => ones(index === current ? window.word : word)));
+  return { calls: window.calls, marked };
 }
 
 function pushed(window: CallWindow, marked: boolean, times: number): TripStatistics {
   const { size } = window;
-  const bits = window.bits.slice();
-  let next = window.next;
+  let { bits, next, word } = window;
   for (let left = Math.min(times, size); left > 0; left -= 1) {
-    const word = Math.floor(next / BITS);
     const bit = 1 << (next % BITS);
-    bits[word] = marked ? (bits[word] ?? 0) | bit : (bits[word] ?? 0) & ~bit;
-    next = (next + 1) % size;
+    word = marked ? word | bit : word & ~bit;
+    const current = wordOf(next);
+    next = next + 1 === size ? 0 : next + 1;
+    if (wordOf(next) === current) continue;
+    bits = bits.with(current, word);
+    word = bits[wordOf(next)] ?? 0;
   }
-  return { kind: "calls", size, calls: Math.min(size, window.calls + times), next, bits };
+  return { kind: "calls", size, calls: Math.min(size, window.calls + times), next, bits, word };
+}
+
+function wordOf(call: number): number {
+  return Math.floor(call / BITS);
 }
 
 /** A call that the window has left behind changes nothing; one that is late is put where it belongs. */
 function bucketed(window: TimeWindow, marked: boolean, times: number, nowMs: number): TripStatistics {
-  const { bucketMs } = window;
+  const { bucketMs, newest } = window;
   const bucket = Math.max(0, Math.floor(nowMs / bucketMs));
-  if (bucket <= window.newest - BUCKETS) return window;
-  const calls = window.calls.slice();
-  const against = window.marked.slice();
-  for (let passed = Math.max(window.newest, bucket - BUCKETS) + 1; passed <= bucket; passed += 1) {
-    calls[passed % BUCKETS] = 0;
-    against[passed % BUCKETS] = 0;
+  const against = marked ? times : 0;
+  if (bucket === newest) {
+    const { calls, past } = window;
+    return { kind: "time", bucketMs, newest, calls: calls + times, marked: window.marked + against, past };
   }
-  const at = bucket % BUCKETS;
-  calls[at] = (calls[at] ?? 0) + times;
-  if (marked) against[at] = (against[at] ?? 0) + times;
-  return { kind: "time", bucketMs, newest: Math.max(window.newest, bucket), calls, marked: against };
+  if (bucket <= newest - BUCKETS) return window;
+  const calls = window.past.calls.slice();
+  const counted = window.past.marked.slice();
+  const add = (to: number[], at: number, more: number) => {
+    to[at % BUCKETS] = (to[at % BUCKETS] ?? 0) + more;
+  };
+  if (bucket < newest) {
+    add(calls, bucket, times);
+    add(counted, bucket, against);
+    return { ...window, past: { calls, marked: counted } };
+  }
+  add(calls, newest, window.calls);
+  add(counted, newest, window.marked);
+  for (let passed = Math.max(newest, bucket - BUCKETS) + 1; passed <= bucket; passed += 1) {
+    calls[passed % BUCKETS] = 0;
+    counted[passed % BUCKETS] = 0;
+  }
+  return { kind: "time", bucketMs, newest: bucket, calls: times, marked: against, past: { calls, marked: counted } };
+}
+
+function zeros(length: number): readonly number[] {
+  return Array.from({ length }, () => 0);
 }
 
 function sum(numbers: readonly number[]): number {

@@ -8,7 +8,8 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vites
 import type { Fault } from "../../../src/chaos/faults.js";
 import { USAGE_NOTE } from "../../../src/core/checkpoint-notes.js";
 import { systemClock } from "../../../src/core/clock.js";
-import { checkpointerOf, runInConfig } from "../../../src/langgraph/internals.js";
+import { runInConfig } from "../../../src/langgraph/attempt-internals.js";
+import { checkpointerOf } from "../../../src/langgraph/internals.js";
 import { countAttempt } from "../../../src/langgraph/metered-attempt.js";
 import { meterOf } from "../../../src/langgraph/thread-usage.js";
 import { threadUsage } from "../../../src/langgraph/threads/read-usage.js";

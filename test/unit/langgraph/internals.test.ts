@@ -15,6 +15,13 @@ import {
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import {
+  interruptCounter,
+  ownConfigurable,
+  questionsAfter,
+  runInConfig,
+  setInterruptCounter,
+} from "../../../src/langgraph/attempt-internals.js";
+import {
   announceParentCommand,
   answeredTasks,
   answerRefused,
@@ -25,16 +32,11 @@ import {
   finishedTasks,
   functionOfNode,
   hasRecovery,
-  interruptCounter,
   isCompiledGraph,
   isInsideTask,
   mayHaveRunBefore,
   namespaceOf,
   onDrain,
-  ownConfigurable,
-  questionsAfter,
-  runInConfig,
-  setInterruptCounter,
   stopped,
   wasThrownHere,
 } from "../../../src/langgraph/internals.js";

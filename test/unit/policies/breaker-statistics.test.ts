@@ -30,8 +30,16 @@ describe("a window of calls", () => {
   });
 
   it("is made of as many words as it needs, however many calls it saw", () => {
-    const window = recorded(empty(options), true, 1_000_000, 0);
-    expect(window).toMatchObject({ bits: [-1, -1, 0b111111] });
+    for (const [calls, words] of [
+      [1, 1],
+      [32, 1],
+      [33, 2],
+      [1000, 32],
+    ] as const) {
+      const window = recorded(empty({ kind: "ratio", minimumCalls: 1, window: { calls } }), true, 1_000_000, 0);
+      expect(window).toMatchObject({ bits: { length: words } });
+      expect(seen(window)).toEqual({ calls, marked: calls });
+    }
   });
 });
 
@@ -61,7 +69,7 @@ describe("a window of time", () => {
   it("is of one size, however long it runs", () => {
     let window = empty(options);
     for (let nowMs = 0; nowMs < 100_000; nowMs += 37) window = at(window, nowMs);
-    expect(window).toMatchObject({ calls: { length: 10 }, marked: { length: 10 } });
+    expect(window).toMatchObject({ past: { calls: { length: 10 }, marked: { length: 10 } } });
   });
 });
 
