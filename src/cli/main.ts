@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { redactText } from "../core/redact.js";
+import { addBreakersCommand } from "./commands/breakers.js";
 import { addDevCommand } from "./commands/dev.js";
 import { addHistoryCommand } from "./commands/history.js";
 import { addResumeCommand } from "./commands/resume.js";
@@ -33,6 +34,7 @@ addRunCommand(program);
 addResumeCommand(program);
 addThreadsCommand(program);
 addHistoryCommand(program);
+addBreakersCommand(program);
 addDevCommand(program);
 for (const command of program.commands) command.exitOverride().showHelpAfterError("(--help shows the options)");
 

@@ -55,12 +55,14 @@ function lineOf(event: ResilienceEvent, paint: Paint): string | undefined {
       const way = event.step === undefined ? "" : ` of fallback ${event.step}`;
       const wait =
         event.delayMs === undefined
-          ? "no further attempt"
+          ? `no further attempt${event.gaveUp === undefined ? "" : `: ${event.gaveUp}`}`
           : event.delayMs === 0
             ? "trying again at once"
             : `trying again in ${duration(event.delayMs)}`;
       return `${paint("yellow", "✗")} ${node} attempt ${event.attempt ?? 1}${way} failed: ${reason(event.report)}; ${wait}`;
     }
+    case "breaker.changed":
+      return `${paint(event.to === "closed" ? "green" : "yellow", "⌁")} circuit ${paint("bold", event.service)} went from ${event.from.replace("_", "-")} to ${event.to.replace("_", "-")}`;
     case "fallback.started":
       return `${paint("yellow", "↷")} ${node} falls back to ${event.step} because of ${event.because.category}`;
     case "fallback.succeeded":

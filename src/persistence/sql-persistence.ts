@@ -1,4 +1,5 @@
 /** One SQL implementation of every port, for whichever PostgreSQL a plugin connects to. */
+import { settleBeforeClose } from "../core/before-close.js";
 import { systemClock } from "../core/clock.js";
 import { createEventBus } from "../core/events.js";
 import { registerCheckpointer } from "../core/persistence-of.js";
@@ -82,6 +83,7 @@ export function openSqlPersistence(source: SqlSource): Persistence {
       });
     },
     async close() {
+      if (opening !== undefined && !closed) await settleBeforeClose(persistence);
       closed = true;
       const current = opening;
       opening = undefined;

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import { z } from "zod";
+import { beforeClose } from "../core/before-close.js";
 import { type Clock, systemClock } from "../core/clock.js";
 import type { EventBus } from "../core/events.js";
 import { offOr, parseOptions } from "../core/options.js";
@@ -126,7 +127,10 @@ function breakerOf(service: string, policy: ServicePolicy, home: BreakerHome | u
   if (circuitBreaker === false) return undefined;
   const onChange = (from: string, to: string) => home?.events?.emit("breaker.changed", {}, { service, from, to });
   const store = home?.breakers;
-  return shared && store !== undefined
-    ? createSharedBreaker(service, circuitBreaker, { clock, store, onChange })
-    : createBreaker(service, circuitBreaker, { clock, onChange });
+  if (!shared || home === undefined || store === undefined)
+    return createBreaker(service, circuitBreaker, { clock, onChange });
+  const breaker = createSharedBreaker(service, circuitBreaker, { clock, store, onChange });
+  // A process that ends right after a failure has not told the others of it yet.
+  beforeClose(home, () => breaker.sync());
+  return breaker;
 }

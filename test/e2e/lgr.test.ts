@@ -168,6 +168,15 @@ describe("lgr on the embedded Postgres", () => {
   story(() => db);
   if (!hasPostgres) wholeStory(() => db);
 
+  it("isolates a shared circuit by hand, lists it, and closes it", async () => {
+    const breakers = (...parameters: string[]) => runLgr(["--config", TINY, "--db", db, "breakers", ...parameters]);
+    expect((await breakers()).stdout).toMatch(/No circuit breaker is stored/);
+    expect((await breakers("openai", "--isolate")).stdout).toContain('Circuit "openai": not used yet → isolated');
+    expect((await breakers()).stdout).toMatch(/openai\s+isolated\s+\d{4}-.*by hand/);
+    const closed = await breakers("openai", "--close", "--json");
+    expect(closed.objects()).toMatchObject([{ service: "openai", from: { kind: "isolated" }, to: { kind: "closed" } }]);
+  });
+
   it("tells a second process who owns the folder", async () => {
     const waitFor = join(folder.path, "owner");
     const parameters = ["--config", TINY, "--db", db];
@@ -206,6 +215,8 @@ describe("lgr, used wrongly", () => {
       2,
       /node "b"; nodes wrapped in resilient\(\) are: double, sign, file$/m,
     ],
+    ["a breaker to open without its service", ["breakers", "--open"], 2, /say of which service/],
+    ["two overrides at once", ["breakers", "x", "--open", "--close"], 2, /cannot be used with/],
     ["an unknown database", ["--db", "oracle://x", "threads"], 2, /oracle.*postgres/],
     [
       "a flag of another action",

@@ -29,7 +29,7 @@ export interface RunOptions {
    * process repeats at most the superstep in flight. "async" (LangGraph's own default) may lose any number of them.
    */
   readonly durability?: Durability;
-  /** Called for each event of this thread while the run lasts. */
+  /** Called for each event of this thread, and of the services it shares with others, while the run lasts. */
   readonly onEvent?: (event: ResilienceEvent) => void;
   /** Further keys for `config.configurable`. */
   readonly configurable?: Readonly<Record<string, unknown>>;
@@ -69,9 +69,7 @@ export async function runToEnd(
   const graphName = graphNameOf(graph, options.graphName);
   const { onEvent } = options;
   const unsubscribe =
-    onEvent === undefined
-      ? undefined
-      : events.subscribe((event) => (event.threadId === ref.threadId ? onEvent(event) : undefined));
+    onEvent === undefined ? undefined : events.subscribe((event) => (isOf(event, ref) ? onEvent(event) : undefined));
   const context = { threadId: ref.threadId, ...(graphName === undefined ? {} : { graph: graphName }) };
   try {
     await persistence?.threads.record({
@@ -88,6 +86,10 @@ export async function runToEnd(
   } finally {
     unsubscribe?.();
   }
+}
+
+function isOf({ threadId }: ResilienceEvent, ref: ThreadRef): boolean {
+  return threadId === undefined || threadId === ref.threadId;
 }
 
 /** What the run came to, recorded. A database that is gone by now makes it a failure like any other. */

@@ -70,6 +70,22 @@ describe("types", () => {
     other.addEdge(START, "b");
   });
 
+  it("of state and update are inferred where nodes are added as a record, without an annotation", () => {
+    new StateGraph(ZodState).addNode({
+      write: resilient(async (s) => {
+        expectTypeOf(s.orderId).toEqualTypeOf<string>();
+        return { letter: s.orderId };
+      }),
+    });
+    new StateGraph(AnnotatedState).addNode({
+      write: withRetry(async (s) => {
+        expectTypeOf(s).toEqualTypeOf<A>();
+        return { letter: String(s.cents) };
+      }),
+    });
+    expect(resilient(async () => ({})).name).toBe("node");
+  });
+
   it("of a graph with annotations stay inferred through addNode", async () => {
     const graph = new StateGraph(AnnotatedState)
       .addNode(

@@ -56,6 +56,15 @@ describe("the JSON reporter", () => {
 });
 
 describe("the reporter for people", () => {
+  it("says why there is no further attempt, and when a circuit changes", () => {
+    const lines: string[] = [];
+    const report = consoleReporter({ write: (line) => lines.push(line) });
+    report({ ...failed({ message: "down" }), gaveUp: "the retry budget of the service is used up" } as ResilienceEvent);
+    report({ v: 1, type: "breaker.changed", at: 9, service: "openai", from: "open", to: "half_open" });
+    expect(lines[0]).toContain("no further attempt: the retry budget of the service is used up");
+    expect(lines[1]).toContain("circuit openai went from open to half-open");
+  });
+
   it("writes one line without secrets", () => {
     const lines: string[] = [];
     consoleReporter({ write: (line) => lines.push(line) })(failed({ message: "no\nway to redis://:hunter2@cache" }));
