@@ -46,12 +46,14 @@ export {
 } from "./errors/own-errors.js";
 export {
   AttemptsUsedUpError,
+  BreakerStoreError,
   BudgetExceededError,
   BulkheadFullError,
   CircuitOpenError,
   DeadlineExceededError,
   DegradedInputError,
   IsolationError,
+  NoStaleAnswerError,
   RateLimitedError,
 } from "./errors/policy-errors.js";
 export type { ErrorReport } from "./errors/report.js";
@@ -82,8 +84,10 @@ export { type ResumeOptions, resumeThread } from "./langgraph/threads/resume-thr
 export type { RunOptions, RunResult } from "./langgraph/threads/run.js";
 export { type RunThreadOptions, runThread } from "./langgraph/threads/run-thread.js";
 export { openPersistence, registerPersistence } from "./persistence/open.js";
+export type { Breaker } from "./policies/breaker/breaker.js";
 export type { BreakerOptions } from "./policies/breaker/breaker-options.js";
 export type { BreakerState } from "./policies/breaker/breaker-state.js";
+export type { Override } from "./policies/breaker/breaker-transitions.js";
 export { type BreakerListing, listBreakers, overrideBreaker } from "./policies/breaker/stored-breaker.js";
 export type { BudgetOptions } from "./policies/budget.js";
 export type { BulkheadOptions } from "./policies/bulkhead.js";
@@ -101,7 +105,7 @@ export { type ProtectedCall, type ProtectOptions, protect } from "./policies/pro
 export type { RateLimitOptions } from "./policies/rate-limit.js";
 export type { RetryBudgetOptions } from "./policies/retry-budget.js";
 export type { RetryOptions } from "./policies/retry-options.js";
-export { defineService, type Service, type ServiceOptions } from "./policies/service.js";
+export { defineService, type Guards, type Service, type ServiceOptions } from "./policies/service.js";
 export type { TimeoutOptions } from "./policies/timeout.js";
 export type { Spending, Usage } from "./policies/usage.js";
 export { ACTIONS, type Action, type Decision } from "./recovery/decision.js";

@@ -10,7 +10,12 @@ import { keepSavedReport, sendReport } from "./steps/send-report.js";
 
 /** Short waits: a person is watching. Retry-After is obeyed all the same. */
 const QUICK = { maxAttempts: 3, initialDelayMs: 250 };
-const MODEL_TIMEOUT = { baseMs: 60_000, maxMs: 120_000 };
+/** Both steps ask the same model: what one learns of its health, the other need not find out again. */
+const MODEL = {
+  service: "chat-model",
+  retry: QUICK,
+  timeout: { baseMs: 60_000, maxMs: 120_000, firstTokenMs: 30_000, idleMs: 30_000 },
+};
 
 /** A refused login or address does not mend itself either, so these answer for it instead of stopping the run. */
 const MAIL_FAILURES = [
@@ -35,8 +40,7 @@ export const builder = new StateGraph({ state: QuarterlyReportState, input: Quar
     "analyzeTrend",
     resilient(analyzeTrend, {
       name: "analyzeTrend",
-      retry: QUICK,
-      timeout: MODEL_TIMEOUT,
+      ...MODEL,
       fallback: [{ name: "rawComparison", run: rawComparison }],
     }),
   )
@@ -45,8 +49,7 @@ export const builder = new StateGraph({ state: QuarterlyReportState, input: Quar
     "compileReport",
     resilient(compileReport, {
       name: "compileReport",
-      retry: QUICK,
-      timeout: MODEL_TIMEOUT,
+      ...MODEL,
       fallback: [
         { name: "shorterSummary", run: shorterSummary },
         { name: "template", run: template },

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { styleText } from "node:util";
 import { RunControl } from "@langchain/langgraph";
-import { openPersistence, type RunResult, runThread } from "langgraph-resilience";
+import { openPersistence, type RunResult, runThread, type ThreadUsage, threadUsage } from "langgraph-resilience";
 import { consoleReporter } from "langgraph-resilience/observability";
 import type { QuarterlyReport } from "./state.js";
 
@@ -69,11 +69,18 @@ async function main(): Promise<number> {
       { threadId, control, onEvent: consoleReporter({ write: say, color }) },
     );
     say();
-    for (const line of resultLines(result, threadId)) say(line);
+    const spent = result.status === "succeeded" ? spentText(await threadUsage(graph, threadId)) : "";
+    for (const line of resultLines(result, threadId, spent)) say(line);
     return { succeeded: 0, waiting_human: 3, paused: 3, failed: 1, aborted: 4, drained: 130 }[result.status];
   } finally {
     await persistence.close();
   }
+}
+
+function spentText({ useful, wasted, totalUsd }: ThreadUsage): string {
+  const tokens = useful.totalTokens + wasted.totalTokens;
+  const price = totalUsd === 0 ? "" : `, ${totalUsd.toFixed(4)} USD`;
+  return `${tokens} tokens${price}; ${wasted.totalTokens} of them in ${wasted.attempts} attempts that failed`;
 }
 
 function faultLines(faults: readonly string[]): string[] {
@@ -86,7 +93,7 @@ function faultLines(faults: readonly string[]): string[] {
   ];
 }
 
-function resultLines(result: RunResult, threadId: string): string[] {
+function resultLines(result: RunResult, threadId: string, spent: string): string[] {
   const { report, chart, delivery, degradations } = result.values as QuarterlyReport & {
     degradations?: { node: string; answeredBy: string; category: string }[];
   };
@@ -113,6 +120,7 @@ function resultLines(result: RunResult, threadId: string): string[] {
     `            ${chart?.pngPath}`,
     `  mail      ${mail}`,
     ...(degradations ?? []).map((one) => `  degraded  ${one.node} was answered by ${one.answeredBy} (${one.category})`),
+    `  spent     ${spent}`,
     "",
     ...next,
   ];

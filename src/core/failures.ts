@@ -5,7 +5,8 @@ import type { FailureRecord } from "./records.js";
 
 /** By error and by where it was thrown: steps that wait for one thing fail with one and the same error object. */
 const failures = new WeakMap<object, Map<string, FailureRecord>>();
-const exhausted = new WeakSet<object>();
+const exhausted = new WeakMap<object, number>();
+let marks = 0;
 
 /** An error object that lives as long as the process keeps no more records than this. */
 const MAX_RECORDS = 1000;
@@ -33,17 +34,28 @@ export function failureOf(error: unknown): FailureRecord | undefined {
   return typeof error === "object" && error !== null ? [...(failures.get(error)?.values() ?? [])].at(-1) : undefined;
 }
 
-/** Marks an error that a policy has given up on, so that no outer policy tries the same call again. */
-export function markExhausted(error: object): void {
-  exhausted.add(error);
+/** How many marks were made so far: what tells those of one call from those of the calls before it. */
+export function exhaustedMarks(): number {
+  return marks;
 }
 
-/** Whether an inner policy has given up on this error, or on a cause of it. Asking takes the mark away. */
-export function takeExhausted(error: unknown): boolean {
+/** Marks an error that a policy has given up on, so that no outer policy tries the same call again. */
+export function markExhausted(error: object): void {
+  marks += 1;
+  exhausted.set(error, marks);
+}
+
+/**
+ * Whether an inner policy has given up on this error, or on a cause of it. Asking takes the mark away.
+ *
+ * @param since marks that were there before count for nothing: an error object may be thrown by many calls
+ */
+export function takeExhausted(error: unknown, since = 0): boolean {
   let found = false;
   let link = error;
   for (let depth = 0; depth < 16 && typeof link === "object" && link !== null; depth += 1) {
-    found = exhausted.delete(link) || found;
+    found = (exhausted.get(link) ?? 0) > since || found;
+    exhausted.delete(link);
     link = (link as { cause?: unknown }).cause;
   }
   return found;

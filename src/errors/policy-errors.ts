@@ -146,3 +146,16 @@ export class DegradedInputError extends ResilienceError {
     );
   }
 }
+
+/** Nothing is kept that may stand in for a failure. Category `environment`: another fallback may answer, else a person decides. */
+export class NoStaleAnswerError extends ResilienceError {
+  readonly category = "environment";
+
+  constructor(what: string, options?: ResilienceErrorOptions) {
+    super(
+      "NO_STALE_ANSWER",
+      `${what} has no outdated answer to give: none was kept, or it is too old; go on in another way`,
+      options,
+    );
+  }
+}

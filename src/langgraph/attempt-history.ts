@@ -4,36 +4,54 @@
  */
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
 import type { Clock } from "../core/clock.js";
+import { persistenceOf } from "../core/persistence-of.js";
 import type { Persistence } from "../core/ports.js";
 import type { AttemptRecord } from "../core/records.js";
 import type { AttemptScope, StoredAttempts } from "../core/store-ports.js";
 import { rethrowControlFlow } from "../errors/control-flow.js";
 import { asError } from "../errors/own-errors.js";
 import { PROCESS_DIED } from "../errors/policy-errors.js";
-import { mayHaveRunBefore, namespaceOf } from "./internals.js";
+import { checkpointerOf, mayHaveRunBefore, namespaceOf } from "./internals.js";
 
 /** Configurable key: the run takes over from a process that died, although nothing else tells a step so. */
 export const TAKEOVER_KEY = "__lgr_takeover";
+
+/** What earlier processes have left of a step. */
+export interface Earlier {
+  readonly attempts: readonly AttemptRecord[];
+  /** The number of the last question they asked; −1 where they asked none. */
+  readonly asked: number;
+}
 
 export interface AttemptHistory {
   /**
    * The failed attempts of the step in earlier processes; the one that ended with its process counts as one. Undefined,
    * and nothing is read, where no earlier process can have begun the step.
    */
-  earlier(step: string): Promise<readonly AttemptRecord[]> | undefined;
-  /** Resolves when the record is durable. */
-  append(record: AttemptRecord): Promise<void>;
+  earlier(step: string): Promise<Earlier> | undefined;
+  /**
+   * Resolves when the record is durable.
+   * @param asked the number of the last question of the step so far
+   */
+  append(record: AttemptRecord, asked: number): Promise<void>;
   /** Says how the steps were left; undefined where there is nothing to say it of. */
   leave(how: "succeeded" | "paused" | "ended"): Promise<void> | undefined;
 }
 
-const NOTHING: readonly AttemptRecord[] = [];
+/** A step that is not run again asks nothing again either, and what the next one asks must not get its answers. */
+type KeptAttempt = AttemptRecord & { readonly asked?: number };
 
-/** @returns undefined where there is nothing to count by: no thread, or a persistence that keeps no attempts */
+const NOTHING: readonly KeptAttempt[] = [];
+
+/**
+ * @param steps those that make more than one attempt
+ * @returns undefined where there is nothing to count by: no thread, or a persistence that keeps no attempts
+ */
 export function attemptHistory(
   config: LangGraphRunnableConfig,
   persistence: Persistence | undefined,
   label: string,
+  steps: () => readonly string[],
   clock: Clock,
 ): AttemptHistory | undefined {
   const store = persistence?.attempts;
@@ -42,23 +60,35 @@ export function attemptHistory(
   const checkpointId = config.executionInfo?.checkpointId;
   if (store === undefined || typeof threadId !== "string" || checkpointId === undefined) return undefined;
   const takenOver = mayHaveRunBefore(config);
-  const processDied = takenOver && configurable?.[TAKEOVER_KEY] === true;
+  // One process died in one step; those after it had not begun.
+  let processDied = takenOver && configurable?.[TAKEOVER_KEY] === true;
+  let isTriedAnew = false;
   const scopeOf = (step: string): AttemptScope => ({
     threadId,
     step: [namespaceOf(config), checkpointId, label, step].join("/"),
   });
   /** Steps that have attempts in the store. */
   const stored = new Set<string>();
+  /** Steps that may have some, left by an earlier process. */
+  const unread = new Set(takenOver ? steps() : []);
 
-  const append = async (record: AttemptRecord): Promise<void> => {
+  const append = async (record: AttemptRecord, asked: number): Promise<void> => {
     stored.add(record.step);
-    await orWarn("written", store.append(scopeOf(record.step), record));
+    const kept: KeptAttempt = asked < 0 ? record : { ...record, asked };
+    await orWarn("written", store.append(scopeOf(record.step), kept));
+  };
+  const clearAll = async (): Promise<void> => {
+    for (const step of [...stored, ...unread]) await orWarn("written", store.clear(scopeOf(step)));
+    stored.clear();
+    unread.clear();
   };
 
-  const loaded = async (step: string): Promise<readonly AttemptRecord[]> => {
+  const loaded = async (step: string): Promise<readonly KeptAttempt[]> => {
+    if (isTriedAnew) return NOTHING;
+    unread.delete(step);
     const found = await orWarn("read", store.load(scopeOf(step)));
     if (found !== undefined) stored.add(step);
-    const attempts = found?.attempts ?? NOTHING;
+    const attempts: readonly KeptAttempt[] = found?.attempts ?? NOTHING;
     switch (howLeft(found, processDied)) {
       case "as recorded":
         return attempts;
@@ -66,30 +96,69 @@ export function attemptHistory(
         await orWarn("written", store.mark(scopeOf(step), "open"));
         return attempts;
       case "given up":
-        // The failure went on from here, and whoever resumes has presumably mended what was wrong: tried anew.
-        stored.delete(step);
-        await orWarn("written", store.clear(scopeOf(step)));
+        // The failure went on from here, and whoever resumes has presumably mended what was wrong: all is tried anew.
+        isTriedAnew = true;
+        await clearAll();
         return NOTHING;
       case "died": {
-        const died = diedRecord(attempts.length + 1, step, clock.now());
-        await append(died);
+        processDied = false;
+        const died = diedRecord((attempts.at(-1)?.number ?? 0) + 1, step, clock.now());
+        await append(died, -1);
         return [...attempts, died];
       }
     }
   };
 
-  const leaveAll = async (how: "succeeded" | "paused" | "ended"): Promise<void> => {
-    for (const step of stored) {
-      const scope = scopeOf(step);
-      await orWarn("written", how === "succeeded" ? store.clear(scope) : store.mark(scope, how));
-    }
+  const earlier = async (step: string): Promise<Earlier> => {
+    const kept = await loaded(step);
+    return {
+      attempts: kept.map(({ asked: _, ...attempt }) => attempt),
+      asked: Math.max(-1, ...kept.map(({ asked = -1 }) => asked)),
+    };
+  };
+
+  const markAll = async (how: "paused" | "ended"): Promise<void> => {
+    for (const step of stored) await orWarn("written", store.mark(scopeOf(step), how));
   };
 
   return {
     append,
-    earlier: (step) => (takenOver ? loaded(step) : undefined),
-    leave: (how) => (stored.size === 0 ? undefined : leaveAll(how)),
+    earlier: (step) => (takenOver ? earlier(step) : undefined),
+    leave(how) {
+      if (how !== "succeeded") return stored.size === 0 ? undefined : markAll(how);
+      return stored.size + unread.size === 0 ? undefined : clearAll();
+    },
   };
+}
+
+/**
+ * The failed attempts of a task that had given up for good when its process died, so that the record of its failure died
+ * too; undefined where it is not known to have, and may be tried anew.
+ *
+ * @param namespace of the task
+ * @param steps in order, those that make more than one attempt
+ */
+export async function attemptsOfEnded(
+  config: LangGraphRunnableConfig,
+  namespace: string,
+  label: string,
+  steps: readonly string[],
+): Promise<readonly AttemptRecord[] | undefined> {
+  const configurable = config.configurable as Record<string, unknown> | undefined;
+  const store = persistenceOf(checkpointerOf(config))?.attempts;
+  const threadId = configurable?.thread_id;
+  const checkpointId = config.executionInfo?.checkpointId;
+  if (store === undefined || typeof threadId !== "string" || configurable?.[TAKEOVER_KEY] !== true) return undefined;
+  const attempts: AttemptRecord[] = [];
+  for (const step of steps) {
+    const scope = { threadId, step: [namespace, checkpointId, label, step].join("/") };
+    const found = await orWarn("read", store.load(scope));
+    if (found !== undefined && found.state !== "ended") return undefined;
+    attempts.push(
+      ...((found?.attempts ?? NOTHING) as readonly KeptAttempt[]).map(({ asked: _, ...attempt }) => attempt),
+    );
+  }
+  return attempts.length === 0 ? undefined : attempts;
 }
 
 function howLeft(

@@ -47,15 +47,13 @@ export interface Questions {
 
 /** Questions that are this attempt's alone, from `before` + 1 on. */
 export function questionsAfter(before: number): Questions {
-  let latest = before;
-  return {
-    get latest() {
-      return latest;
-    },
-    moveTo(next) {
-      latest = next;
+  const questions = {
+    latest: before,
+    moveTo(next: number) {
+      questions.latest = next;
     },
   };
+  return questions;
 }
 
 /**
@@ -67,17 +65,18 @@ export function questionsAfter(before: number): Questions {
 export function questionsOfCall(config: LangGraphRunnableConfig, numbers: number[]): Questions {
   const shared = scratchpadOf(config);
   let asked = 0;
-  return {
-    get latest() {
-      return numbers[asked - 1] ?? -1;
-    },
+  const questions = {
+    latest: -1,
     moveTo() {
       asked += 1;
-      if (asked <= numbers.length || shared === undefined) return;
-      shared.interruptCounter += 1;
-      numbers.push(shared.interruptCounter);
+      if (asked > numbers.length && shared !== undefined) {
+        shared.interruptCounter += 1;
+        numbers.push(shared.interruptCounter);
+      }
+      questions.latest = numbers[asked - 1] ?? -1;
     },
   };
+  return questions;
 }
 
 /**

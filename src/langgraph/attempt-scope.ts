@@ -3,8 +3,8 @@
  * reset, its writes gated, entered through LangGraph's async-local config.
  */
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
-import type { Cancellation } from "../core/abort.js";
 import { type AttemptRecord, type Degradation, type FailureRecord, NODE_STEP } from "../core/records.js";
+import { CancelledError } from "../errors/own-errors.js";
 import type { ErrorReport } from "../errors/report.js";
 import { noteEffect, type RunningAttempt } from "../policies/running-attempt.js";
 import { type AttemptGate, ownConfigurable, type Questions, runInConfig } from "./attempt-internals.js";
@@ -72,12 +72,18 @@ export function attempt(config: LangGraphRunnableConfig | undefined): Attempt {
  * If the attempt then fails, for whatever reason, neither it nor a fallback is tried: a person decides.
  *
  * @param effect what is done, for people: "charge order-17"
+ * @throws CancelledError in an attempt that was given up on: another may be about to do the same
  */
 export function beginEffect(config: LangGraphRunnableConfig, effect: string): void {
-  for (let marker = markerOf(config); marker !== undefined; marker = marker.within) noteEffect(marker.running, effect);
+  const own = markerOf(config);
+  if (own !== undefined && isOver(own.running))
+    throw new CancelledError(
+      `Effect "${effect}" was not begun: this attempt was given up on, and another may be at it. Listen to config.signal`,
+    );
+  for (let marker = own; marker !== undefined; marker = marker.within) noteEffect(marker.running, effect);
 }
 
-export function markerOf(config: LangGraphRunnableConfig | undefined): AttemptMarker | undefined {
+function markerOf(config: LangGraphRunnableConfig | undefined): AttemptMarker | undefined {
   return (config?.configurable as Record<string, unknown> | undefined)?.[ATTEMPT] as AttemptMarker | undefined;
 }
 
@@ -87,17 +93,29 @@ export function attemptAround(config: LangGraphRunnableConfig): AttemptMarker | 
   return marker?.checkpointNs === namespaceOf(config) ? marker : undefined;
 }
 
-/** @param scope ends the attempt */
+function isOver({ scope, hasFailed }: RunningAttempt): boolean {
+  return hasFailed === true || scope?.aborted === true;
+}
+
+/** Made when somebody asks for it. One getter for all configs: with one each, V8 would give each a hidden class of its own. */
+const SIGNAL: PropertyDescriptor = {
+  get(this: LangGraphRunnableConfig) {
+    return markerOf(this)?.running.scope?.signal;
+  },
+  enumerable: true,
+  configurable: true,
+};
+
+/** Runs `work` as the attempt that the marker tells of. */
 export function runAttempt<T>(
   config: LangGraphRunnableConfig,
   marker: AttemptMarker,
-  scope: Cancellation,
   questions: Questions,
   work: (config: LangGraphRunnableConfig) => T,
 ): T {
   const { running } = marker;
   const beat = () => running.liveness?.beat();
-  const gate: AttemptGate = { open: () => !scope.aborted, passed: beat };
+  const gate: AttemptGate = { open: () => !isOver(running), passed: beat };
   const configurable = ownConfigurable(config, questions, gate);
   configurable[ATTEMPT] = marker;
   const { writer } = config;
@@ -105,14 +123,13 @@ export function runAttempt<T>(
     ...config,
     configurable,
     heartbeat() {
+      if (!gate.open()) return;
       beat();
       config.heartbeat?.();
     },
     ...(writer === undefined ? {} : { writer: gated(writer, gate) }),
-    get signal() {
-      return scope.signal;
-    },
   };
+  Object.defineProperty(own, "signal", SIGNAL);
   return runInConfig(own, () => work(own));
 }
 

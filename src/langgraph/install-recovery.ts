@@ -1,8 +1,9 @@
 import { Annotation, Command, type LangGraphRunnableConfig, type NodeError, Send } from "@langchain/langgraph";
 import { takeFailure } from "../core/failures.js";
-import type { Degradation, FailureRecord } from "../core/records.js";
+import { type Degradation, type FailureRecord, NODE_STEP } from "../core/records.js";
 import { classifyError } from "../errors/classify.js";
 import { ConfigError, NodeFailedError } from "../errors/own-errors.js";
+import { attemptsOfEnded } from "./attempt-history.js";
 import { REENTRIES, reentryOf } from "./envelope.js";
 import { type HumanInterventionOptions, type HumanTask, humanIntervention } from "./human-intervention.js";
 import {
@@ -57,7 +58,9 @@ export function installRecovery<B extends object>(builder: B, options: RecoveryO
     );
   addHumanNode(builder, inner, humanNode, node ?? humanIntervention(asked), wrapped);
   const handled = wrapped.filter((name) => inner.nodes[name]?.errorHandlerNode === undefined);
-  attachErrorHandler(inner, handled, [humanNode], (input, error, config) => onFailure(humanNode, input, error, config));
+  attachErrorHandler(inner, handled, [humanNode], (input, error, config) =>
+    onFailure(inner, humanNode, input, error, config),
+  );
   beforeCompile(inner, () => {
     const late = decoratedNodes(inner).find((name) => !wrapped.includes(name));
     if (late === undefined) return;
@@ -74,19 +77,53 @@ function decoratedNodes(inner: BuilderLike): string[] {
   );
 }
 
-function onFailure(
+async function onFailure(
+  inner: BuilderLike,
   humanNode: string,
   input: unknown,
   { node: name, error }: NodeError,
   config: LangGraphRunnableConfig,
-): Command {
-  // The record of a failure dies with its process; the step is then tried anew rather than guessed at. The same holds
-  // for a failure that ended the run: whoever resumes has presumably mended what was wrong.
-  if (!wasThrownHere(error)) return new Command({ goto: [new Send(name, input)] });
-  const failure = takeFailure(error, failedTaskNamespace(config)) ?? unrecorded(name, input, error, config);
+): Promise<Command> {
+  const failure = wasThrownHere(error)
+    ? (takeFailure(error, failedTaskNamespace(config)) ?? unrecorded(name, input, error, config))
+    : await leftBehind(inner, name, input, config);
+  // The record of a failure dies with its process; without its attempts the step is tried anew rather than guessed at.
+  // The same holds for a failure that ended the run: whoever resumes has presumably mended what was wrong.
+  if (failure === undefined) return new Command({ goto: [new Send(name, input)] });
   // Not the error itself: LangGraph holds what it has handed to a handler for handled, and would go on as if it were.
   if (nextRung(failure) !== "human") throw new NodeFailedError(name, failure.report.category, error);
   return new Command({ goto: [new Send(humanNode, { failure: { ...failure, node: name } } satisfies HumanTask)] });
+}
+
+/** The failure of a step whose process died before a person could be asked, from the attempts it has left in the store. */
+async function leftBehind(
+  inner: BuilderLike,
+  node: string,
+  given: unknown,
+  config: LangGraphRunnableConfig,
+): Promise<FailureRecord | undefined> {
+  const spec = inner.nodes[node];
+  const mark = spec === undefined ? undefined : resilientMark(functionOfNode(spec));
+  if (mark === undefined) return undefined;
+  const { retry, fallback } = mark.policy;
+  const declared = fallback.filter((step) => step !== "stale");
+  const steps = [{ name: NODE_STEP, retry }, ...declared].filter(
+    (step) => step.retry !== false && step.retry.maxAttempts > 1,
+  );
+  const names = steps.map((step) => step.name);
+  const attempts = await attemptsOfEnded(config, failedTaskNamespace(config), mark.label, names);
+  const report = attempts?.findLast((one) => one.step === NODE_STEP)?.report ?? attempts?.at(-1)?.report;
+  if (attempts === undefined || report === undefined) return undefined;
+  const reentry = reentryOf(given, config);
+  return {
+    v: 1,
+    node,
+    input: reentry === undefined ? given : reentry.input,
+    report,
+    attempts: [...(reentry?.attempts ?? []), ...attempts],
+    fallbacks: declared.map((step) => step.name),
+    decisions: reentry?.decisions ?? [],
+  };
 }
 
 /** LangGraph itself refused what the node returned, after the decorator had let it go. */

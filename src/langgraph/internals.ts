@@ -111,10 +111,13 @@ export function checkpointerOf(config: LangGraphRunnableConfig): object | undefi
   return typeof saver === "object" && saver !== null ? saver : undefined;
 }
 
-/** What a channel holds as the task's superstep sees it. Assumption: the configurable of a task carries a reader. */
+/**
+ * What a channel holds as the task's superstep sees it; undefined where the graph has no such channel. Assumption: the
+ * configurable of a task carries a reader, which passes over what is not there when it is asked for a list.
+ */
 export function readChannel(config: LangGraphRunnableConfig, channel: string): unknown {
   const read = (config.configurable as Record<string, unknown> | undefined)?.[READ];
-  return typeof read === "function" ? read(channel) : undefined;
+  return typeof read === "function" ? (read([channel]) as Record<string, unknown>)[channel] : undefined;
 }
 
 /** Whether this config is that of a running task. */

@@ -1,8 +1,8 @@
 import {
-  BaseMessage,
+  type BaseMessage,
   isBaseMessage,
-  mapChatMessagesToStoredMessages,
   mapStoredMessagesToChatMessages,
+  RemoveMessage,
   type StoredMessage,
 } from "@langchain/core/messages";
 import type { CacheCodec } from "../policies/cache.js";
@@ -12,20 +12,36 @@ const MESSAGE = "__lgr_message";
 /** Keeps the messages in a node's answer as plain data: a copy would make plain objects of them. */
 export const messageCodec: CacheCodec = { pack, unpack };
 
+/** @throws for a message of a class of which LangChain makes none from what is stored */
 function pack(value: unknown): unknown {
-  if (value instanceof BaseMessage || isBaseMessage(value as BaseMessage)) {
-    const [stored] = mapChatMessagesToStoredMessages([value as BaseMessage]);
-    return { [MESSAGE]: JSON.parse(JSON.stringify(stored)) };
-  }
-  return mapped(value, pack);
+  if (!isBaseMessage(value as BaseMessage)) return mapped(value, pack);
+  const stored = storedForm(value as BaseMessage);
+  messageOf(stored);
+  return { [MESSAGE]: { ...stored, data: mapped(stored.data, pack) } };
 }
 
 function unpack(packed: unknown): unknown {
-  if (isPlain(packed) && MESSAGE in packed) {
-    const [message] = mapStoredMessagesToChatMessages([packed[MESSAGE] as StoredMessage]);
-    return message;
-  }
-  return mapped(packed, unpack);
+  if (!isPlain(packed) || !(MESSAGE in packed)) return mapped(packed, unpack);
+  const stored = packed[MESSAGE] as StoredMessage;
+  const data = mapped(stored.data, unpack) as StoredMessage["data"];
+  // Under its old ID it would take the place of the message that the same answer gave a thread before.
+  return messageOf({ ...stored, data: stored.type === "remove" ? data : withoutId(data) });
+}
+
+/** Its fields as they are now; `toDict` of LangChain leaves out those that were set once the message was made. */
+function storedForm(message: BaseMessage): StoredMessage {
+  const data = Object.fromEntries(Object.entries(message).filter(([key]) => key !== "type" && !key.startsWith("lc_")));
+  return { type: message.getType(), data: data as unknown as StoredMessage["data"] };
+}
+
+function withoutId({ id: _, ...data }: StoredMessage["data"]): StoredMessage["data"] {
+  return data;
+}
+
+function messageOf(stored: StoredMessage): BaseMessage {
+  if (stored.type === "remove") return new RemoveMessage({ id: String((stored.data as { id?: string }).id) });
+  const [message] = mapStoredMessagesToChatMessages([stored]);
+  return message as BaseMessage;
 }
 
 /** Lists and plain objects with each part mapped; the same object where no part has changed. */

@@ -3,7 +3,7 @@ import type { LangGraphRunnableConfig } from "@langchain/langgraph";
 import { crashPoint } from "../core/crash-points.js";
 import { takeFailure } from "../core/failures.js";
 import { type AttemptRecord, NODE_STEP } from "../core/records.js";
-import { classifyError } from "../errors/classify.js";
+import { isControlFlow } from "../errors/control-flow.js";
 import { InjectedFaultError } from "../errors/own-errors.js";
 import type { ErrorReport } from "../errors/report.js";
 import type { CompiledStep } from "../policies/compiled-ladder.js";
@@ -24,9 +24,11 @@ export function nodeClimber(entry: NodeEntry, config: LangGraphRunnableConfig): 
   const { clock, estimateTokens } = policy;
   const sharesTask = entry.isTool || around?.sharesTask === true;
   const askedBefore = interruptCounter(config);
-  // The answers to what the node asked are the node's; a fallback's questions come after them.
-  let askedByNode = askedBefore;
-  const numbers: number[] = [];
+  // The answers to what a step asked are that step's; the questions of the next come after them.
+  let asking = NODE_STEP;
+  let askedByOthers = askedBefore;
+  let asked = askedBefore;
+  let numbers: number[] = [];
   let questions = questionsAfter(askedBefore);
 
   const whole = entry.isTool ? `tool "${entry.label}"` : `node "${context.node}"`;
@@ -34,6 +36,12 @@ export function nodeClimber(entry: NodeEntry, config: LangGraphRunnableConfig): 
     step.name === NODE_STEP ? `${whole[0]?.toUpperCase()}${whole.slice(1)}` : `Fallback "${step.name}" of ${whole}`;
   const noteQuestions = () => {
     if (!sharesTask) setInterruptCounter(config, questions.latest);
+  };
+  const beginStep = (step: Step) => {
+    if (step.name === asking) return;
+    asking = step.name;
+    askedByOthers = asked;
+    numbers = [];
   };
 
   function work(step: Step, because: ErrorReport | undefined, own: LangGraphRunnableConfig): unknown {
@@ -53,62 +61,61 @@ export function nodeClimber(entry: NodeEntry, config: LangGraphRunnableConfig): 
     random: policy.random,
     signal: config.signal,
     home: context.persistence,
-    outermost: around === undefined,
+    // Whoever calls a tool may have a policy of their own: a ToolNode, a protected call, a node.
+    outermost: around === undefined && !entry.isTool,
     attempts: entry.attempts,
     what,
-    classify: entry.isTool ? classifyToolError : classifyError,
+    classify: (error) => entry.classify(error),
     async attempt(step, running, because) {
+      beginStep(step);
       const marker = markerFor(entry, step, running, config, sharesTask);
+      entry.underWay = { step, running, startedAt: clock.now() };
       const isNode = step.name === NODE_STEP;
       const watch = {
         context,
         clock,
         // What is left to do when the budget is used up is the fallbacks' to do.
         budget: isNode && policy.budget !== false ? policy.budget : undefined,
-        countsTokens: step.service?.().policy.rateLimit !== undefined,
+        countsTokens: limitsTokens(step),
       };
       crashPoint("node.attempt.before");
       let result: unknown;
       try {
         result = await watched(config, running, watch, (heard) => {
-          const scope = running.scope as NonNullable<RunningAttempt["scope"]>;
-          questions = sharesTask
-            ? questionsOfCall(config, numbers)
-            : questionsAfter(isNode ? askedBefore : askedByNode);
-          return runAttempt(heard, marker, scope, questions, (own) => work(step, because, own));
+          questions = sharesTask ? questionsOfCall(config, numbers) : questionsAfter(askedByOthers);
+          return runAttempt(heard, marker, questions, (own) => work(step, because, own));
         });
       } catch (error) {
+        if (!isControlFlow(error)) running.hasFailed = true;
         throw answerRefused(error) ?? error;
       }
+      if (entry.underWay?.running === running) entry.underWay = undefined;
       noteQuestions();
       entry.degradations.push(...marker.degradations);
       crashPoint("node.attempt.after");
       return result;
     },
     async failed(step, record, error) {
+      entry.underWay = undefined;
       noteQuestions();
-      if (step.name === NODE_STEP) askedByNode = Math.max(askedByNode, questions.latest);
-      const within = takeFailure(error, namespaceOf(config));
-      if (within !== undefined) {
-        // A decorator further in has counted and told of these attempts already.
-        entry.attempts.push(
-          ...within.attempts.map((one) => (step.name === NODE_STEP ? one : { ...one, step: step.name })),
-        );
-        return;
-      }
-      entry.attempts.push(record);
-      tell(entry, record);
-      if (step.retry.maxAttempts > 1) await history?.append(record);
+      asked = Math.max(asked, questions.latest);
+      const within = takeFailure(error, namespaceOf(config))?.attempts ?? [];
+      entry.attempts.push(...asSeenFromHere(within, record));
+      // A decorator further in has told of its attempts already.
+      if (within.length === 0) tell(entry, record);
+      if (step.retry.maxAttempts > 1) await history?.append(record, asked);
     },
     sleep: (ms) => waitInRun(ms, config, clock),
     ...(history === undefined
       ? {}
       : {
           earlier(step: Step) {
+            beginStep(step);
             const found = step.retry.maxAttempts > 1 ? history.earlier(step.name) : undefined;
-            return found?.then((attempts) => {
-              entry.attempts.push(...attempts);
-              return attempts;
+            return found?.then((earlier) => {
+              asked = Math.max(asked, earlier.asked);
+              entry.attempts.push(...earlier.attempts);
+              return earlier.attempts;
             });
           },
         }),
@@ -121,17 +128,19 @@ export function nodeClimber(entry: NodeEntry, config: LangGraphRunnableConfig): 
 }
 
 function markerFor(
-  { around, reentry }: NodeEntry,
+  { around, reentry, isTool }: NodeEntry,
   step: Step,
   running: RunningAttempt,
   config: LangGraphRunnableConfig,
   sharesTask: boolean,
 ): AttemptMarker {
-  const kind = reentry?.directive.kind;
+  // What a person decided of the step holds for the decorators further in as well; of a tool nobody has decided.
+  const sentBack = isTool ? undefined : around;
+  const kind = reentry?.directive.kind ?? sentBack?.directive;
   return {
     running,
     step: step.name,
-    earlier: step.name === NODE_STEP ? (reentry?.attempts ?? []) : [],
+    earlier: step.name === NODE_STEP ? (reentry?.attempts ?? sentBack?.earlier ?? []) : [],
     directive: kind === "provide" ? undefined : kind,
     checkpointNs: namespaceOf(config),
     retries: step.retry.maxAttempts > 1 || around?.retries === true,
@@ -139,6 +148,44 @@ function markerFor(
     degradations: [],
     within: around,
   };
+}
+
+/**
+ * The attempts of a decorator further in, as part of one attempt here. Where that made one as well, it is the same one,
+ * and only here is known which it is and how long the wait after it.
+ */
+function asSeenFromHere(within: readonly AttemptRecord[], record: AttemptRecord): readonly AttemptRecord[] {
+  const last = within.at(-1);
+  if (last === undefined || (within.length === 1 && last.step === NODE_STEP)) return [record];
+  const { step, delayMs, gaveUp, effects } = record;
+  const named = (one: AttemptRecord) => (step === NODE_STEP ? one : { ...one, step });
+  return [
+    ...within.slice(0, -1).map(named),
+    {
+      ...named(last),
+      ...(delayMs === undefined ? {} : { delayMs }),
+      ...(gaveUp === undefined ? {} : { gaveUp }),
+      ...(effects === undefined ? {} : { effects }),
+    },
+  ];
+}
+
+/** Counts the attempt that a deadline cut short: it has failed like any other, and perhaps begun an effect. */
+export async function countCutShort(entry: NodeEntry, error: Error): Promise<void> {
+  const { underWay, policy, history } = entry;
+  if (underWay === undefined) return;
+  const { step, running, startedAt } = underWay;
+  const record: AttemptRecord = {
+    number: running.number,
+    step: step.name,
+    startedAt,
+    durationMs: policy.clock.now() - startedAt,
+    report: entry.classify(error),
+    ...(running.effects === undefined ? {} : { effects: running.effects }),
+  };
+  entry.attempts.push(record);
+  tell(entry, record);
+  if (step.retry.maxAttempts > 1) await history?.append(record, -1);
 }
 
 function tell({ context }: NodeEntry, record: AttemptRecord): void {
@@ -153,8 +200,7 @@ function tell({ context }: NodeEntry, record: AttemptRecord): void {
   context.emit("attempt.failed", payload, number);
 }
 
-/** What nothing is known of is the tool's own failure. */
-function classifyToolError(error: unknown): ErrorReport {
-  const report = classifyError(error);
-  return report.category === "unknown" ? { ...report, category: "tool_execution" } : report;
+function limitsTokens({ service }: Step): boolean {
+  const rateLimit = service?.().policy.rateLimit;
+  return rateLimit !== undefined && rateLimit !== false && rateLimit.tokensPerMinute !== undefined;
 }

@@ -1,6 +1,8 @@
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
 import type { AttemptRecord, Degradation } from "../core/records.js";
-import type { CompiledLadder } from "../policies/compiled-ladder.js";
+import type { ErrorReport } from "../errors/report.js";
+import type { CompiledLadder, CompiledStep } from "../policies/compiled-ladder.js";
+import type { RunningAttempt } from "../policies/running-attempt.js";
 import { type AttemptHistory, attemptHistory } from "./attempt-history.js";
 import { type AttemptMarker, attemptAround } from "./attempt-scope.js";
 import { type Cached, cachedFor } from "./cached.js";
@@ -16,6 +18,14 @@ export interface Decorated {
   /** Of several in one task, as the calls of a tool are: each counts for itself, and none is the task. */
   readonly isTool: boolean;
   readonly ladder: CompiledLadder<LangGraphRunnableConfig>;
+  classify(error: unknown): ErrorReport;
+}
+
+interface UnderWay {
+  readonly step: CompiledStep<LangGraphRunnableConfig>;
+  readonly running: RunningAttempt;
+  /** ms since the Unix epoch. */
+  readonly startedAt: number;
 }
 
 /** One entry of a decorated node. */
@@ -27,6 +37,8 @@ export interface NodeEntry extends Decorated {
   readonly reentry: Reentry | undefined;
   readonly history: AttemptHistory | undefined;
   readonly cached: Cached | undefined;
+  /** The attempt that has begun, until it has answered or is counted as failed. */
+  underWay: UnderWay | undefined;
   /** Filled with every failed attempt, for the failure record. */
   readonly attempts: AttemptRecord[];
   /** Filled with who answered in place of what, decorators further in included. */
@@ -34,7 +46,7 @@ export interface NodeEntry extends Decorated {
 }
 
 export function nodeEntry(decorated: Decorated, given: unknown, config: LangGraphRunnableConfig): NodeEntry {
-  const { label, ladder, policy, isTool } = decorated;
+  const { label, ladder, policy, isTool, classify } = decorated;
   const context = runContextOf(config, label);
   const around = attemptAround(config);
   const reentry = isTool ? undefined : reentryOf(given, config);
@@ -45,13 +57,22 @@ export function nodeEntry(decorated: Decorated, given: unknown, config: LangGrap
     ladder,
     policy,
     isTool,
+    classify,
     input,
     context,
     around,
     reentry,
-    history: keepsHistory ? attemptHistory(config, context.persistence, label, policy.clock) : undefined,
+    history: keepsHistory
+      ? attemptHistory(config, context.persistence, label, () => countedSteps(ladder), policy.clock)
+      : undefined,
     cached: ladder.cache === undefined ? undefined : cachedFor(ladder.cache, input, context),
+    underWay: undefined,
     attempts: [],
     degradations: [],
   };
+}
+
+/** Names of the steps whose attempts are kept beyond the process. */
+function countedSteps({ node, fallbacks }: Decorated["ladder"]): readonly string[] {
+  return [node, ...fallbacks].filter((step) => step.retry.maxAttempts > 1).map((step) => step.name);
 }

@@ -14,6 +14,7 @@ import type { Cached } from "./cached.js";
 import { climb } from "./climb.js";
 import { announceParentCommand, isCompiledGraph, namespaceOf } from "./internals.js";
 import { messageCodec } from "./message-codec.js";
+import { countCutShort } from "./node-climber.js";
 import { type Decorated, type NodeEntry, nodeEntry } from "./node-entry.js";
 import { commandsParent, withProvenance } from "./provenance.js";
 import { type ResilientOptions, type ResilientPolicy, resilientSchema } from "./resilient-options.js";
@@ -21,7 +22,7 @@ import { throwIfStopped } from "./run-context.js";
 
 /** A node as LangGraph calls it. */
 export type Node<I, O> = (input: I, config: LangGraphRunnableConfig) => O | Promise<O>;
-export type DecoratedNode<I, O> = (input: I, config: LangGraphRunnableConfig) => Promise<O>;
+export type DecoratedNode<I, O> = (input: I, config?: LangGraphRunnableConfig) => Promise<O>;
 
 /** What installRecovery needs to know of a decorated node. */
 export interface ResilientMark {
@@ -63,7 +64,7 @@ export function resilient<I, O, F = O>(
   if (typeof node !== "function") throw new ConfigError(`${owner}: the node must be a function`);
   const policy = parseOptions(owner, resilientSchema, options);
   const ladder = compileLadder(owner, label, node as Node<unknown, unknown>, policy, messageCodec);
-  const decorated = entrance<I, O | F>({ label, policy, ladder, isTool: false });
+  const decorated = entrance<I, O | F>({ label, policy, ladder, isTool: false, classify: classifyError });
   marks.set(decorated, { label, policy });
   return decorated;
 }
@@ -107,7 +108,8 @@ async function failed(entry: NodeEntry, config: LangGraphRunnableConfig, thrown:
   const { context, around, history, isTool } = entry;
   if (isParentCommand(thrown)) announceParentCommand(config);
   const stopped = isControlFlow(thrown) || config.signal?.aborted === true;
-  await history?.leave(stopped ? "paused" : "ended");
+  if (!stopped) await countCutShort(entry, asError(thrown));
+  await history?.leave(isParentCommand(thrown) ? "succeeded" : stopped ? "paused" : "ended");
   rethrowControlFlow(thrown);
   throwIfStopped(config);
   const error = asError(thrown);
@@ -135,12 +137,15 @@ function withDeadline(entry: NodeEntry, config: LangGraphRunnableConfig): Promis
   });
 }
 
-function failureRecord(error: Error, { context, ladder, input, attempts, reentry }: NodeEntry): FailureRecord {
+function failureRecord(
+  error: Error,
+  { context, ladder, input, attempts, reentry, classify }: NodeEntry,
+): FailureRecord {
   return {
     v: 1,
     node: context.node,
     input,
-    report: classifyError(error),
+    report: classify(error),
     attempts: [...(reentry?.attempts ?? []), ...attempts],
     fallbacks: ladder.fallbacks.map((step) => step.name),
     decisions: reentry?.decisions ?? [],

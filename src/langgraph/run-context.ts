@@ -5,7 +5,7 @@ import type { Clock } from "../core/clock.js";
 import type { EventContext, EventPayloads, EventType } from "../core/events.js";
 import { eventsOf, persistenceOf } from "../core/persistence-of.js";
 import type { Persistence } from "../core/ports.js";
-import { checkpointerOf, isInsideTask, onDrain, stopped } from "./internals.js";
+import { checkpointerOf, isInsideTask, namespaceOf, onDrain, stopped } from "./internals.js";
 
 /** Configurable key: node → category with which each of its attempts is made to fail. */
 export const FAULTS_KEY = "__lgr_faults";
@@ -34,7 +34,7 @@ export function runContextOf(config: LangGraphRunnableConfig, fallbackName: stri
     saver,
     persistence: persistenceOf(saver),
     threadId,
-    place: inGraph === undefined ? undefined : `${String(configurable?.graph_id ?? "")}/${node}/${fallbackName}`,
+    place: inGraph === undefined ? undefined : placeOf(config, fallbackName),
     injectedFault: faults?.[node],
     emit(type, payload, attempt) {
       if (saver === undefined) return;
@@ -47,6 +47,12 @@ export function runContextOf(config: LangGraphRunnableConfig, fallbackName: stri
       eventsOf(saver).emit(type, context, payload);
     },
   };
+}
+
+/** Graph, nodes from the root on, and the node's own name: the same in each run. */
+function placeOf(config: LangGraphRunnableConfig, label: string): string {
+  const path = namespaceOf(config).replaceAll(/:[^|]*/g, "");
+  return [config.configurable?.graph_id ?? "", path, label].join("/");
 }
 
 /** Waits between attempts. Ends at once on abort and on a drain request, by stopping the task so that a resume runs it again. */

@@ -45,10 +45,16 @@ export function withCircuitBreaker<I, O>(
 /** Only the bulkhead: that of a service, which all who name it share, or one of this node's own. */
 export function withBulkhead<I, O>(
   node: Node<I, O>,
-  options: BulkheadOptions & { readonly service?: string } = {},
+  options: BulkheadOptions & { readonly service?: string | Service } = {},
 ): DecoratedNode<I, O> {
   const { service, ...bulkhead } = options;
-  return resilient(node, { ...NOTHING_ELSE, bulkhead, ...(service === undefined ? {} : { service }) });
+  const sharesItsOwn = typeof service === "object" && service.policy.bulkhead !== false;
+  const own = !sharesItsOwn || Object.keys(bulkhead).length > 0;
+  return resilient(node, {
+    ...NOTHING_ELSE,
+    ...(service === undefined ? {} : { service }),
+    ...(own ? { bulkhead } : {}),
+  });
 }
 
 /** Only the cache: fresh answers by input, and with `staleIfErrorMs` outdated ones where the node fails. */

@@ -2,6 +2,7 @@ import type { Clock } from "../core/clock.js";
 import { classifyError } from "../errors/classify.js";
 import { isControlFlow } from "../errors/control-flow.js";
 import { AttemptTimeoutError } from "../errors/own-errors.js";
+import type { ErrorReport } from "../errors/report.js";
 import type { Breaker } from "./breaker/breaker.js";
 import { watchLiveness } from "./liveness.js";
 import type { RunningAttempt } from "./running-attempt.js";
@@ -15,6 +16,8 @@ export interface GuardedCall {
   readonly guards: Guards | undefined;
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;
+  /** Default: classifyError. */
+  readonly classify?: (error: unknown) => ErrorReport;
   /** What the call will use of the service's tokens a minute; 0 when nobody can tell. */
   readonly estimatedTokens?: (() => number) | undefined;
 }
@@ -37,14 +40,15 @@ async function admitted<T>(
 ): Promise<T> {
   const { breaker } = guards;
   if (breaker === undefined) return await slotted(work, attempt, call, guards);
-  const asked = breaker.admit(probeLeaseMs(call, attempt.number));
+  if (guards.ready !== undefined) await guards.ready;
+  const asked = breaker.admit(probeLeaseMs(call, guards, attempt.number));
   const admission = asked instanceof Promise ? await asked : asked;
   let result: T;
   try {
     result = await slotted(work, attempt, call, guards);
   } catch (error) {
-    const counts = attempt.calledAt !== undefined && countsAgainst(breaker, error, call.signal);
-    const settled = breaker.settle(admission, counts ? "failure" : "neutral", durationMs(attempt, call));
+    const report = attempt.calledAt === undefined ? undefined : reportAgainst(breaker, error, call);
+    const settled = breaker.settle(admission, report ? "failure" : "neutral", durationMs(attempt, call), report);
     if (settled !== undefined) await settled;
     throw error;
   }
@@ -85,21 +89,22 @@ function timed<T>(
   { what, timeout, clock, signal }: GuardedCall,
 ): Promise<T> {
   const limitMs = timeout === false ? undefined : attemptTimeoutMs(timeout, attempt.number);
-  return withTimeLimit(
+  const limited = withTimeLimit(
     (scope) => {
       attempt.scope = scope;
-      const liveness = timeout === false ? undefined : watchLiveness(timeout, what, scope, clock);
-      if (liveness === undefined) return work(attempt);
-      attempt.liveness = liveness;
-      return work(attempt).finally(() => liveness.stop());
+      attempt.liveness = timeout === false ? undefined : watchLiveness(timeout, what, scope, clock);
+      return work(attempt);
     },
     { limitMs, onLimit: () => new AttemptTimeoutError(what(), limitMs ?? 0), clock, outer: signal },
   );
+  const { liveness } = attempt;
+  // Not when the work ends: what was given up on may never end, and its watch would keep the process alive.
+  return liveness === undefined ? limited : limited.finally(() => liveness.stop());
 }
 
-/** A probe may take as long as its attempt may; a breaker that does not hear of it by then looks for another. */
-function probeLeaseMs({ timeout }: GuardedCall, attempt: number): number | undefined {
-  return timeout === false ? undefined : attemptTimeoutMs(timeout, attempt) + PROBE_GRACE_MS;
+/** A probe may take as long as its attempt may, and wait for its turn; later another is looked for. */
+function probeLeaseMs({ timeout }: GuardedCall, { maxQueueMs }: Guards, attempt: number): number | undefined {
+  return timeout === false ? undefined : attemptTimeoutMs(timeout, attempt) + maxQueueMs + PROBE_GRACE_MS;
 }
 
 /** For the way from the end of an attempt to the store that is told of it. */
@@ -109,8 +114,16 @@ function durationMs({ calledAt }: RunningAttempt, { clock }: GuardedCall): numbe
   return calledAt === undefined ? 0 : clock.now() - calledAt;
 }
 
-/** A caller that gave up says nothing about the service, unless it gave up because the time was up. */
-function countsAgainst(breaker: Breaker, error: unknown, signal: AbortSignal | undefined): boolean {
-  if (isControlFlow(error)) return false;
-  return breaker.counts(classifyError(signal?.aborted === true ? signal.reason : error).category);
+/**
+ * What speaks against the service, if anything. A caller that gave up says nothing about it, unless it gave up because
+ * the time was up: what is thrown then is the reason of its signal.
+ */
+function reportAgainst(
+  breaker: Breaker,
+  error: unknown,
+  { classify = classifyError }: GuardedCall,
+): ErrorReport | undefined {
+  if (isControlFlow(error)) return undefined;
+  const report = classify(error);
+  return breaker.counts(report.category) ? report : undefined;
 }

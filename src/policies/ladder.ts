@@ -6,7 +6,7 @@ import type { Clock } from "../core/clock.js";
 import { type AttemptRecord, NODE_STEP } from "../core/records.js";
 import { CATEGORY_POLICIES } from "../errors/categories.js";
 import { rethrowControlFlow } from "../errors/control-flow.js";
-import { InvalidInputError } from "../errors/own-errors.js";
+import { NoStaleAnswerError } from "../errors/policy-errors.js";
 import type { ErrorReport } from "../errors/report.js";
 import type { Found } from "./cache.js";
 import { eligibleFallbacks, type FallbackCandidate, firstAnswer, STALE } from "./fallback.js";
@@ -45,7 +45,7 @@ export interface Climber<S extends LadderStep> {
   failed(step: S, record: AttemptRecord, error: Error): void | Promise<void>;
   sleep(ms: number): Promise<void>;
   /** Failed attempts of a process that died; undefined where there can be none. */
-  earlier?(step: S): Promise<readonly AttemptRecord[]> | undefined;
+  readonly earlier?: ((step: S) => Promise<readonly AttemptRecord[]> | undefined) | undefined;
   estimatedTokens?: (() => number) | undefined;
   /** An answer that is outdated. */
   stale?: (() => Found | undefined | Promise<Found | undefined>) | undefined;
@@ -82,34 +82,43 @@ export async function climbLadder<S extends LadderStep>(
   } catch (error) {
     rethrowControlFlow(error);
     if (climber.signal?.aborted) throw error;
-    const because = climber.attempts.at(-1)?.report ?? climber.classify(error);
+    // Not the last attempt of all: a decorator further in may have tried fallbacks of its own after it.
+    const ofNode = climber.attempts.findLast((record) => record.step === NODE_STEP);
+    const because = ofNode?.report ?? climber.classify(error);
     // What must not happen twice must not be done in another way either.
     const mayGoOn = () => climber.signal?.aborted !== true && climber.attempts.at(-1)?.effects === undefined;
     const steps = mayGoOn() ? eligible(because) : [];
-    const found = await firstAnswer(steps, (step) => answerInstead(step, because, climber), mayGoOn);
+    const after = (step: S) => steps.slice(steps.indexOf(step) + 1);
+    const found = await firstAnswer(steps, (step) => answerInstead(step, because, climber, after(step)), mayGoOn);
     if (found === undefined) throw error;
     return found.answer;
   }
 }
 
-/** A fallback's answer. @throws its last failure */
+/**
+ * A fallback's answer.
+ *
+ * @param others the fallbacks that are left if this one fails
+ * @throws its last failure
+ */
 export async function answerInstead<S extends LadderStep>(
   step: S,
   because: ErrorReport,
   climber: Climber<S>,
+  others: readonly S[] = [],
 ): Promise<Answer> {
   climber.fallbackStarted?.(step, because);
   const answer: Answer =
     step.name === STALE
       ? { ...(await outdated(step, climber)), answeredBy: STALE, because }
-      : { result: await runStep(step, climber, because), answeredBy: step.name, because };
+      : { result: await runStep(step, climber, because, () => others), answeredBy: step.name, because };
   climber.fallbackSucceeded?.(step);
   return answer;
 }
 
 async function outdated<S extends LadderStep>(step: S, climber: Climber<S>): Promise<Pick<Answer, "result" | "ageMs">> {
   const found = await climber.stale?.();
-  if (found === undefined) throw new InvalidInputError(`${climber.what(step)} has no outdated answer to give`);
+  if (found === undefined) throw new NoStaleAnswerError(climber.what(step));
   return { result: found.value, ageMs: found.ageMs };
 }
 
@@ -139,6 +148,7 @@ function tryStep<S extends LadderStep>(
     guards,
     clock,
     signal,
+    classify: climber.classify,
     estimatedTokens: climber.estimatedTokens,
   };
   const attempt = (running: RunningAttempt) => climber.attempt(step, running, because);

@@ -3,6 +3,7 @@ import { parseOptions } from "../core/options.js";
 import { type AttemptRecord, NODE_STEP } from "../core/records.js";
 import type { ResultCache } from "../core/store-ports.js";
 import { classifyError } from "../errors/classify.js";
+import { CancelledError, ConfigError } from "../errors/own-errors.js";
 import { DeadlineExceededError } from "../errors/policy-errors.js";
 import type { ErrorReport } from "../errors/report.js";
 import { type CompiledLadder, type CompiledStep, compileLadder } from "./compiled-ladder.js";
@@ -23,7 +24,11 @@ export interface ProtectedCall {
   readonly failures: readonly AttemptRecord[];
   /** A sign of life, for `firstTokenMs` and `idleMs`. */
   heartbeat(): void;
-  /** Says that the attempt is about to do something that must not happen twice; it is then not repeated if it fails. */
+  /**
+   * Says that the attempt is about to do something that must not happen twice; it is then not repeated if it fails.
+   *
+   * @throws CancelledError when the attempt was given up on: another may be doing it by now
+   */
   beginEffect(effect: string): void;
   /** Says how many tokens the call has used, for a service's tokens a minute. */
   usedTokens(tokens: number): void;
@@ -53,6 +58,9 @@ const protectSchema = z
 
 type ProtectPolicy = z.output<typeof protectSchema>;
 
+/** What a function without a name is called. */
+const UNNAMED = "call";
+
 /**
  * The policies of `resilient`, in the same order, around any async function; no LangGraph needed. Within a decorated
  * node, pass on its `config.signal`: the deadline is inherited, and what this has given up on the node does not repeat.
@@ -65,9 +73,13 @@ export function protect<I, O, F = O>(
   fn: (input: I, call: ProtectedCall) => O | Promise<O>,
   options: ProtectOptions<I, O, F> = {},
 ): (input: I, given?: { readonly signal?: AbortSignal | undefined }) => Promise<O | F> {
-  const label = options.name ?? (fn.name === "" ? "call" : fn.name);
+  const label = options.name ?? (fn.name === "" ? UNNAMED : fn.name);
   const owner = `protect(${label})`;
   const policy = parseOptions(owner, protectSchema, options);
+  if (label === UNNAMED && policy.cache !== false && policy.cache.store === "shared")
+    throw new ConfigError(
+      `${owner}: its answers are shared with other processes, under its name, and it has none; set the option "name"`,
+    );
   const ladder = compileLadder(owner, label, fn as (input: unknown, call: ProtectedCall) => unknown, policy);
   const isProtected = async (input: I, given: { readonly signal?: AbortSignal | undefined } = {}): Promise<O | F> =>
     (await call(label, ladder, policy, input, given.signal)) as O | F;
@@ -88,11 +100,9 @@ async function call(
   const fresh = cache === undefined || key === undefined ? undefined : await cache.fresh(key, shared);
   if (fresh !== undefined) return fresh.value;
   signal?.throwIfAborted();
+  const stale = cache === undefined || key === undefined ? undefined : () => cache.stale(key, shared);
   const climb = (outer: AbortSignal | undefined) =>
-    climbLadder(node, fallbacks, {
-      ...climberOf(label, policy, input, outer),
-      stale: cache === undefined || key === undefined ? undefined : () => cache.stale(key, shared),
-    });
+    climbLadder(node, fallbacks, climberOf(label, policy, input, outer, stale));
   const answer = await withDeadline(label, policy, signal, climb);
   if (answer.because !== undefined) policy.onDegraded?.(answer.answeredBy, answer.because);
   else if (cache !== undefined && key !== undefined) await cache.put(key, answer.result, shared);
@@ -116,6 +126,7 @@ function climberOf(
   policy: ProtectPolicy,
   input: unknown,
   signal: AbortSignal | undefined,
+  stale: Climber<CompiledStep<ProtectedCall>>["stale"],
 ): Climber<CompiledStep<ProtectedCall>> {
   const { clock, validate, estimateTokens, onFailedAttempt } = policy;
   const attempts: AttemptRecord[] = [];
@@ -129,9 +140,10 @@ function climberOf(
     outermost: false,
     attempts,
     classify: classifyError,
+    stale,
     what,
     async attempt(step, running, because) {
-      const result = await step.run(input, told(running), because as ErrorReport);
+      const result = await step.run(input, new ToldCall(running), because as ErrorReport);
       if (validate !== undefined) await refuseInvalid(validate, result, () => what(step));
       return result;
     },
@@ -145,19 +157,43 @@ function climberOf(
   };
 }
 
-function told(running: RunningAttempt): ProtectedCall {
-  return {
-    get signal() {
-      return (running.scope as NonNullable<typeof running.scope>).signal;
-    },
-    attempt: running.number,
-    failures: running.failures,
-    heartbeat: () => running.liveness?.beat(),
-    beginEffect: (effect) => noteEffect(running, effect),
-    usedTokens: (tokens) => {
+/** A class, so that what it can do is made when it is asked for and not for each attempt. May be taken apart all the same. */
+class ToldCall implements ProtectedCall {
+  readonly #running: RunningAttempt;
+
+  constructor(running: RunningAttempt) {
+    this.#running = running;
+  }
+
+  get signal(): AbortSignal {
+    return (this.#running.scope as NonNullable<RunningAttempt["scope"]>).signal;
+  }
+
+  get attempt(): number {
+    return this.#running.number;
+  }
+
+  get failures(): readonly AttemptRecord[] {
+    return this.#running.failures;
+  }
+
+  get heartbeat(): () => void {
+    return () => this.#running.liveness?.beat();
+  }
+
+  get beginEffect(): (effect: string) => void {
+    return (effect) => {
+      if (this.#running.scope?.aborted === true)
+        throw new CancelledError(`"${effect}" was not begun: this attempt was given up on; listen to its signal`);
+      noteEffect(this.#running, effect);
+    };
+  }
+
+  get usedTokens(): (tokens: number) => void {
+    return (tokens) => {
       if (!Number.isFinite(tokens) || tokens < 0)
         throw new RangeError(`usedTokens(${tokens}): give a number of tokens, 0 or more`);
-      running.usedTokens = (running.usedTokens ?? 0) + tokens;
-    },
-  };
+      this.#running.usedTokens = (this.#running.usedTokens ?? 0) + tokens;
+    };
+  }
 }

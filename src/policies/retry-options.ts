@@ -14,7 +14,7 @@ const categoryOverride = z.strictObject({
 });
 
 /** Returns false to give up, true to try again although the category says no, undefined to let the category decide. */
-export type RetryOn = (report: ErrorReport, error: unknown) => boolean | undefined;
+export type RetryOn = (report: ErrorReport, error: unknown) => boolean | undefined | Promise<boolean | undefined>;
 /** Awaited before the wait begins. */
 export type OnRetry = (report: ErrorReport, attempt: number, delayMs: number) => void | Promise<void>;
 

@@ -1,6 +1,6 @@
 import { deadlineOf } from "../core/abort.js";
 import type { Clock } from "../core/clock.js";
-import { markExhausted, takeExhausted } from "../core/failures.js";
+import { exhaustedMarks, markExhausted, takeExhausted } from "../core/failures.js";
 import type { AttemptRecord } from "../core/records.js";
 import { classifyError } from "../errors/classify.js";
 import { rethrowControlFlow } from "../errors/control-flow.js";
@@ -63,13 +63,14 @@ export async function retry<T>(
   for (;;) {
     const attemptStartedAt = failures === earlier ? began : clock.now();
     const attempt: RunningAttempt = { number: failures.length + 1, failures };
+    const marksBefore = exhaustedMarks();
     try {
       return await run(attempt);
     } catch (thrown) {
       rethrowControlFlow(thrown);
       if (signal?.aborted) throw thrown;
       const error = asError(thrown);
-      const givenUpWithin = takeExhausted(error);
+      const givenUpWithin = takeExhausted(error, marksBefore);
       const failed: AttemptRecord = {
         number: attempt.number,
         step: environment.step,

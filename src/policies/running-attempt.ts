@@ -17,6 +17,8 @@ export interface RunningAttempt {
   /** Ends it; set once it has begun. */
   scope?: Cancellation;
   liveness?: Liveness | undefined;
+  /** Set once it has failed: what parts of it still do no longer counts. */
+  hasFailed?: boolean;
 }
 
 /** Notes that the attempt has begun to change the outside world: if it fails now, it is not repeated blindly. */

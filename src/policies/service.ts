@@ -12,7 +12,7 @@ import type { VersionedStore } from "../core/store-ports.js";
 import { ConfigError } from "../errors/own-errors.js";
 import { type Breaker, createBreaker } from "./breaker/breaker.js";
 import { type BreakerOptions, breakerSchema } from "./breaker/breaker-options.js";
-import { createSharedBreaker } from "./breaker/shared-breaker.js";
+import { createSharedBreaker, type SharedBreaker, type SharingOptions } from "./breaker/shared-breaker.js";
 import { type Bulkhead, type BulkheadOptions, bulkheadSchema, createBulkhead } from "./bulkhead.js";
 import { createRateLimit, type RateLimit, type RateLimitOptions, rateLimitSchema } from "./rate-limit.js";
 import { createRetryBudget, type RetryBudget, type RetryBudgetOptions, retryBudgetSchema } from "./retry-budget.js";
@@ -28,9 +28,10 @@ export interface ServiceOptions {
   readonly retryBudget?: RetryBudgetOptions | false;
   /**
    * Whether the breaker is one for all processes on the same persistence (default) or each process has its own. Without
-   * a persistence that keeps breakers each process has its own anyway.
+   * a persistence that keeps breakers each process has its own anyway. `refreshMs` (1000): what others changed is looked
+   * for at most so often; `patienceMs` (1000): how long a store may take before the process goes on without it.
    */
-  readonly shared?: boolean;
+  readonly shared?: boolean | { readonly refreshMs?: number; readonly patienceMs?: number };
   /** Default: the system clock. Tests pass a fake one. */
   readonly clock?: Clock;
 }
@@ -40,7 +41,12 @@ export const serviceSchema = z.strictObject({
   bulkhead: offOr(bulkheadSchema).default(false),
   rateLimit: offOr(rateLimitSchema).default(false),
   retryBudget: offOr(retryBudgetSchema).default(false),
-  shared: z.boolean().default(true),
+  shared: z
+    .union([
+      z.boolean(),
+      z.strictObject({ refreshMs: z.number().min(0).optional(), patienceMs: z.number().positive().optional() }),
+    ])
+    .default(true),
   clock: z
     .custom<Clock>((value) => typeof value === "object" && value !== null, "must be a clock")
     .default(systemClock),
@@ -54,6 +60,10 @@ export interface Guards {
   readonly bulkhead: Bulkhead | undefined;
   readonly rateLimit: RateLimit | undefined;
   readonly retryBudget: RetryBudget | undefined;
+  /** Until it is known how a shared breaker stands, which a process that begins does not. Never rejects. */
+  readonly ready: Promise<void> | undefined;
+  /** How long a call may wait in their queues at most; milliseconds. */
+  readonly maxQueueMs: number;
 }
 
 /** Where a shared breaker is kept, and who hears of its changes. Any persistence is one. */
@@ -102,6 +112,7 @@ export function createService(name: string, policy: ServicePolicy): Service {
     bulkhead: policy.bulkhead === false ? undefined : createBulkhead(name, policy.bulkhead, { clock }),
     rateLimit: policy.rateLimit === false ? undefined : createRateLimit(name, policy.rateLimit, { clock }),
     retryBudget: policy.retryBudget === false ? undefined : createRetryBudget(name, policy.retryBudget, { clock }),
+    maxQueueMs: [policy.bulkhead, policy.rateLimit].reduce((sum, one) => sum + (one ? one.queueTimeoutMs : 0), 0),
   };
   const byHome = new WeakMap<object, Guards>();
   let inProcess: Guards | undefined;
@@ -110,12 +121,20 @@ export function createService(name: string, policy: ServicePolicy): Service {
     policy,
     guards(home) {
       if (home === undefined) {
-        inProcess ??= { ...shared, breaker: breakerOf(name, policy, undefined) };
+        inProcess ??= { ...shared, ready: undefined, breaker: breakerOf(name, policy, undefined) };
         return inProcess;
       }
       const known = byHome.get(home);
       if (known !== undefined) return known;
-      const made = { ...shared, breaker: breakerOf(name, policy, home) };
+      const breaker = breakerOf(name, policy, home);
+      const made: Guards & { ready: Promise<void> | undefined } = { ...shared, ready: undefined, breaker };
+      if (breaker !== undefined && "sync" in breaker) {
+        const begun = (breaker as SharedBreaker).sync();
+        // A store that cannot be read has been warned of, and the breaker goes on with what it knows.
+        made.ready = begun.then(noop, noop).then(() => {
+          made.ready = undefined;
+        });
+      }
       byHome.set(home, made);
       return made;
     },
@@ -127,10 +146,17 @@ function breakerOf(service: string, policy: ServicePolicy, home: BreakerHome | u
   if (circuitBreaker === false) return undefined;
   const onChange = (from: string, to: string) => home?.events?.emit("breaker.changed", {}, { service, from, to });
   const store = home?.breakers;
-  if (!shared || home === undefined || store === undefined)
+  if (shared === false || home === undefined || store === undefined)
     return createBreaker(service, circuitBreaker, { clock, onChange });
-  const breaker = createSharedBreaker(service, circuitBreaker, { clock, store, onChange });
+  const sharing = typeof shared === "object" ? definedOnly(shared) : {};
+  const breaker = createSharedBreaker(service, circuitBreaker, { clock, store, onChange, ...sharing });
   // A process that ends right after a failure has not told the others of it yet.
   beforeClose(home, () => breaker.sync());
   return breaker;
 }
+
+function definedOnly({ refreshMs, patienceMs }: SharingOptions): SharingOptions {
+  return { ...(refreshMs === undefined ? {} : { refreshMs }), ...(patienceMs === undefined ? {} : { patienceMs }) };
+}
+
+function noop(): void {}

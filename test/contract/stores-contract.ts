@@ -20,7 +20,7 @@ export function storesOf({ attempts, breakers, cache }: Persistence): Stores {
 }
 
 /** Texts that databases, JSON and careless escaping stumble over. */
-export const oddTexts = [
+const oddTexts = [
   "",
   " ",
   "NUL \0 within",

@@ -11,7 +11,7 @@ export function addBreakersCommand(program: Command): void {
         "  --open     as if it had tripped: calls are refused until its recovery time is over\n" +
         "  --close    as if it had recovered\n" +
         "  --isolate  calls are refused until it is closed by hand\n" +
-        "Running processes learn of it within a second of their next call.",
+        "A running process looks for it with a call, at most once a second; that call may still go through.",
     )
     .argument("[service]", "only that of this service; needed to change it")
     .addOption(new Option("--open", "open it").conflicts(["close", "isolate"]))

@@ -1,4 +1,5 @@
 import { Command } from "@langchain/langgraph";
+import { persistenceOf } from "../../core/persistence-of.js";
 import { DecisionRefusedError, ThreadError } from "../../errors/own-errors.js";
 import type { Decision } from "../../recovery/decision.js";
 import { checkDecision, type InterventionRequest } from "../../recovery/intervention-request.js";
@@ -79,10 +80,23 @@ export async function resumeResolved(
   const standsStill =
     stored.status === "waiting_human" && stored.waitingFor.every((one) => one.perhapsAnswered !== true);
   if (stored.status === "succeeded" || standsStill) return standing(ref, stored, stored.status as "waiting_human");
-  // Nobody wrote down how the last run ended, so its process died: what it had begun counts as one attempt.
-  const takeover =
-    stored.status === "interrupted" ? { configurable: { ...run.configurable, [TAKEOVER_KEY]: true } } : {};
-  return await runToEnd(graph, ref, null, { ...run, ...takeover }, true);
+  return await runToEnd(graph, ref, null, await asTakeover(graph, ref, stored, run), true);
+}
+
+/**
+ * Whoever ran it last did not write down how that ended: its process died, and what it had begun counts as one attempt.
+ * Of a thread last run by other means nothing is known; nor can a step that waits for its answer be told from one that
+ * died beside it.
+ */
+async function asTakeover(
+  graph: RunnableGraph,
+  ref: ThreadRef,
+  { waitingFor }: ThreadInspection,
+  run: RunOptions,
+): Promise<RunOptions> {
+  const record = await persistenceOf(graph.checkpointer)?.threads.get(ref.threadId);
+  const died = record?.status === "running" && waitingFor.every((one) => one.perhapsAnswered === true);
+  return died ? { ...run, configurable: { ...run.configurable, [TAKEOVER_KEY]: true } } : run;
 }
 
 /** The question to answer, after the node was run again where it may have had its answer already. */
@@ -96,7 +110,7 @@ async function settledQuestion(
 ): Promise<PendingInterrupt> {
   const question = openQuestion(stored, answerTo, label);
   if (question.perhapsAnswered !== true) return question;
-  const settled = await runToEnd(graph, ref, null, run, true);
+  const settled = await runToEnd(graph, ref, null, await asTakeover(graph, ref, stored, run), true);
   const still = settled.waitingFor.find((one) => one.id === question.id);
   if (still !== undefined) return still;
   throw new DecisionRefusedError(

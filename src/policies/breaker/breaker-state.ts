@@ -41,6 +41,7 @@ export type BreakerState =
       /** Calls go through; one set of statistics for each trip of the policy, none before the first call. */
       readonly kind: "closed";
       readonly generation: number;
+      /** 0 where nothing is stored of a shared one: it has never been anything else. */
       readonly closedAtMs: number;
       readonly statistics: readonly TripStatistics[];
     }

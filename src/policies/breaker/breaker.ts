@@ -31,7 +31,7 @@ export type CallOutcome = "success" | "failure" | "neutral";
 
 export interface Breaker {
   readonly service: string;
-  /** What this process knows of it. Plain JSON. */
+  /** What this process knows of it; one that is shared is closed, of generation -1, until the store has answered. Plain JSON. */
   readonly state: BreakerState;
   /**
    * Leave to make a call: at once while it is closed. A promise only where processes share it and a probe may be due.

@@ -70,6 +70,7 @@ export function createStoreLine(
       return failed(new BreakerStoreError(service, `${unanswered} requests have had no answer yet`));
     lastTryMs = localNow();
     let rounds = 0;
+    let isLate = false;
     try {
       const swapped = await withTimeLimit(
         (scope) => {
@@ -91,7 +92,10 @@ export function createStoreLine(
         },
         {
           limitMs: patienceMs,
-          onLimit: () => new BreakerStoreError(service, `it did not answer within ${patienceMs} ms`),
+          onLimit: () => {
+            isLate = true;
+            return new BreakerStoreError(service, `it did not answer within ${patienceMs} ms`);
+          },
           clock,
         },
       );
@@ -101,7 +105,7 @@ export function createStoreLine(
       return { kind: "landed" };
     } catch (error) {
       if (!(error instanceof BreakerStoreError)) throw error;
-      return rounds > 1 ? { kind: "busy" } : failed(error);
+      return isLate && rounds > 1 ? { kind: "busy" } : failed(error);
     }
   }
 

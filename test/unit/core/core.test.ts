@@ -4,7 +4,14 @@ import { Cancellation, deadlineOf } from "../../../src/core/abort.js";
 import { systemClock } from "../../../src/core/clock.js";
 import { crashPoint, onCrashPoint } from "../../../src/core/crash-points.js";
 import { createEventBus } from "../../../src/core/events.js";
-import { failureOf, markExhausted, recordFailure, takeExhausted, takeFailure } from "../../../src/core/failures.js";
+import {
+  exhaustedMarks,
+  failureOf,
+  markExhausted,
+  recordFailure,
+  takeExhausted,
+  takeFailure,
+} from "../../../src/core/failures.js";
 import { parseOptions } from "../../../src/core/options.js";
 import { eventsOf, persistenceOf } from "../../../src/core/persistence-of.js";
 import type { FailureRecord } from "../../../src/core/records.js";
@@ -248,6 +255,11 @@ describe("facts about errors", () => {
     markExhausted(cause);
     expect(takeExhausted(new Error("outer", { cause }))).toBe(true);
     expect(takeExhausted(cause)).toBe(false);
+    markExhausted(cause);
+    const since = exhaustedMarks();
+    expect(takeExhausted(cause, since), "a mark of an earlier call").toBe(false);
+    markExhausted(cause);
+    expect(takeExhausted(cause, since)).toBe(true);
     const round = new Error("round") as Error & { cause?: unknown };
     round.cause = round;
     expect(takeExhausted(round)).toBe(false);

@@ -4,7 +4,10 @@ export interface CodeBlock {
   /** Line of the opening fence, from 1. */
   readonly line: number;
   readonly language: string;
-  /** The words after the language on the fence: "continued" joins a block to the one before it. */
+  /**
+   * The words after the language on the fence: "continued" joins a block to the one before it, "run" has it run, and
+   * "file=parse.ts" makes it a module that the others of its page can import.
+   */
   readonly flags: readonly string[];
   readonly code: string;
 }
@@ -35,4 +38,9 @@ export function codeBlocks(page: string, markdown: string): CodeBlock[] {
   }
   if (open !== undefined) throw new Error(`${page}:${open.line} opens a code block that is never closed`);
   return blocks;
+}
+
+/** The name that a block gives itself among the modules of its page. */
+export function fileOf({ flags }: CodeBlock): string | undefined {
+  return flags.find((flag) => flag.startsWith("file="))?.slice("file=".length);
 }

@@ -1,23 +1,17 @@
 import { spawnSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { codeBlocks } from "./code-blocks.js";
 import { type ShownCommand, shownCommands } from "./commands.js";
+import { markdownPages } from "./markdown-pages.js";
 import { typeCheckBlocks } from "./type-check.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const ambient = fileURLToPath(new URL("taken-for-granted.d.ts", import.meta.url));
 
-const pages = [
-  ...readdirSync(root).filter((name) => name.endsWith(".md")),
-  ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
-    // the API reference is generated from the sources
-    .filter((name) => name.endsWith(".md") && !name.startsWith("api/"))
-    .map((name) => `docs/${name}`),
-].map((page) => {
-  const markdown = readFileSync(join(root, page), "utf8");
+const pages = markdownPages(root).map(({ page, markdown }) => {
   const blocks = codeBlocks(page, markdown);
   return { page, markdown, blocks, commands: shownCommands(page, markdown, blocks) };
 });
@@ -66,7 +60,33 @@ describe("the pages", () => {
     }
     expect(broken).toEqual([]);
   });
+
+  it("link to headings that exist", () => {
+    const broken: string[] = [];
+    const anchors = new Map(pages.map(({ page, markdown }) => [page, anchorsIn(markdown)]));
+    for (const { page, markdown } of pages) {
+      for (const [, target = "", anchor = ""] of markdown.matchAll(/\]\(([^)\s#]*)#([^)\s]+)\)/g)) {
+        if (/^[a-z]+:/.test(target)) continue;
+        const linked = target === "" ? page : relative(root, resolve(root, dirname(page), target));
+        if (anchors.get(linked)?.has(anchor) !== true) broken.push(`${page} → ${target}#${anchor}`);
+      }
+    }
+    expect(broken).toEqual([]);
+  });
 });
+
+/** What GitHub makes of a page's headings. */
+function anchorsIn(markdown: string): ReadonlySet<string> {
+  const headings = [...markdown.matchAll(/^#{1,6} (.+)$/gm)].map(([, heading = ""]) => heading);
+  return new Set(
+    headings.map((heading) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N} _-]/gu, "")
+        .replace(/ /g, "-"),
+    ),
+  );
+}
 
 describe("a page at fault is found", () => {
   const page = [
@@ -98,6 +118,24 @@ describe("a page at fault is found", () => {
       { where: "page.md:11", program: "lgr", words: ["run", "report"], options: ["--thread", "--input"] },
       { where: "page.md:11", program: "npm", words: ["run", "nothing"], options: [] },
       { where: "page.md:1", program: "lgr", words: ["resume"], options: [] },
+    ]);
+  });
+
+  it("by what it imports of a block that is a file of its own", { timeout: 120_000 }, () => {
+    const joined = codeBlocks(
+      "page.md",
+      [
+        "```ts file=twice.ts",
+        "export const twice = (n: number) => 2 * n;",
+        "```",
+        "```ts",
+        'import { twice } from "./twice.js";',
+        'export const four: number = twice("2");',
+        "```",
+      ].join("\n"),
+    );
+    expect(typeCheckBlocks(root, joined, ambient)).toEqual([
+      "page.md:6 Argument of type 'string' is not assignable to parameter of type 'number'.",
     ]);
   });
 

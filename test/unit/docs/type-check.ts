@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
-import type { CodeBlock } from "./code-blocks.js";
+import { type CodeBlock, fileOf } from "./code-blocks.js";
 
 /**
  * Type-checks the TypeScript blocks of the pages as one program against the sources, each block a module of its own.
@@ -57,7 +57,7 @@ function modulesOf(root: string, blocks: readonly CodeBlock[]): Map<string, Modu
       current.text += `${block.code}\n`;
       current.lines.push(...lines);
     } else {
-      const name = `${block.page.replace(/[^\w]+/g, "-")}-line-${block.line}.ts`;
+      const name = fileOf(block) ?? `${block.page.replace(/[^\w]+/g, "-")}-line-${block.line}.ts`;
       current = { page: block.page, path: join(root, name), text: `${block.code}\n`, lines };
     }
     modules.set(current.path, { ...current, text: `${current.text}export {};\n` });

@@ -37,6 +37,7 @@ import {
   mayHaveRunBefore,
   namespaceOf,
   onDrain,
+  readChannel,
   stopped,
   wasThrownHere,
 } from "../../../src/langgraph/internals.js";
@@ -233,6 +234,17 @@ describe("LangGraph", () => {
     fails = false;
     await graph.invoke(null, thread);
     expect(seen).toEqual([false, true, false]);
+  });
+
+  it("reads channels by a list, passing over those the graph has not", async () => {
+    const seen: unknown[] = [];
+    const graph = withNode((_, config) => {
+      seen.push(readChannel(config, "value"), readChannel(config, "nothing of the kind"));
+      return {};
+    });
+    await graph.compile({ checkpointer: new MemorySaver() }).invoke({ value: 1 }, thread);
+    expect(seen).toEqual([1, undefined]);
+    expect(readChannel({}, "value")).toBeUndefined();
   });
 
   it("requests a drain by the control's own method, so that whoever waits can be told", () => {

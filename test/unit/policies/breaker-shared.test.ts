@@ -504,6 +504,21 @@ describe("a shared breaker whose store is away", () => {
     expect(breaker.state.kind).toBe("closed");
   });
 
+  it("is not taken to be away when others were faster until its time was up, but is when it fails then", async () => {
+    const { clock, join, store } = setUp();
+    const breaker = join();
+    await breaker.sync();
+    const write = vi.spyOn(store, "write").mockResolvedValueOnce(undefined);
+    write.mockReturnValueOnce(new Promise(() => undefined));
+    const late = expect(breaker.open()).rejects.toThrow("others were faster each time");
+    await clock.advance(1000);
+    await late;
+    expect(warnings()).toEqual([]);
+    write.mockResolvedValueOnce(undefined).mockRejectedValueOnce(new Error("connection refused"));
+    await expect(breaker.open()).rejects.toThrow("connection refused");
+    expect(warnings()).toHaveLength(1);
+  });
+
   it("gives up on an exchange in which others are faster each time, without counting the store as away", async () => {
     const { join, store } = setUp();
     const breaker = join();
