@@ -14,7 +14,7 @@ const rules = [
   },
   {
     // a persistence reads them as data, in the tables that the checkpointer writes
-    only: /^src\/langgraph\/internals\.ts$|^src\/persistence\//,
+    only: /^src\/langgraph\/(attempt-)?internals\.ts$|^src\/persistence\//,
     pattern: /["'`]__(interrupt|error|error_source_node|resume|no_writes|scheduled|return)__["'`]/,
     why: "names a reserved channel of LangGraph; go through src/langgraph/internals.ts",
   },

@@ -16,6 +16,15 @@ export type {
 } from "./core/ports.js";
 export type { AttemptRecord, Degradation, Directive, FailureRecord, RetryParameters } from "./core/records.js";
 export { type RedactLimits, redact, redactText } from "./core/redact.js";
+export type {
+  AttemptScope,
+  AttemptStore,
+  AttemptsState,
+  ResultCache,
+  StoredAttempts,
+  Versioned,
+  VersionedStore,
+} from "./core/store-ports.js";
 export { threadIdOf } from "./core/thread-id.js";
 export {
   type BackoffStrategy,

@@ -80,7 +80,9 @@ async function main(): Promise<number> {
 function spentText({ useful, wasted, totalUsd }: ThreadUsage): string {
   const tokens = useful.totalTokens + wasted.totalTokens;
   const price = totalUsd === 0 ? "" : `, ${totalUsd.toFixed(4)} USD`;
-  return `${tokens} tokens${price}; ${wasted.totalTokens} of them in ${wasted.attempts} attempts that failed`;
+  const failed =
+    wasted.attempts === 0 ? "" : `; ${wasted.totalTokens} of them in ${wasted.attempts} attempts that failed`;
+  return `${tokens} tokens${price}${failed}`;
 }
 
 function faultLines(faults: readonly string[]): string[] {

@@ -46,17 +46,18 @@ export function markExhausted(error: object): void {
 }
 
 /**
- * Whether an inner policy has given up on this error, or on a cause of it. Asking takes the mark away.
+ * Whether a policy has given up on this error, or on one beneath it. Several may wait for one and the same failure.
  *
  * @param since marks that were there before count for nothing: an error object may be thrown by many calls
  */
-export function takeExhausted(error: unknown, since = 0): boolean {
-  let found = false;
-  let link = error;
-  for (let depth = 0; depth < 16 && typeof link === "object" && link !== null; depth += 1) {
-    found = (exhausted.get(link) ?? 0) > since || found;
-    exhausted.delete(link);
-    link = (link as { cause?: unknown }).cause;
+export function isExhausted(error: unknown, since = 0): boolean {
+  const links = [error];
+  for (let at = 0; at < links.length && at < 16; at += 1) {
+    const link = links[at];
+    if (typeof link !== "object" || link === null) continue;
+    if ((exhausted.get(link) ?? 0) > since) return true;
+    const { cause, errors } = link as { cause?: unknown; errors?: unknown };
+    links.push(cause, ...(Array.isArray(errors) ? errors : []));
   }
-  return found;
+  return false;
 }

@@ -21,7 +21,7 @@ export function retryAfterMsOf(error: object, nowMs: number = wallClock()): numb
     field(error, "responseHeaders"),
     field(field(error, "response"), "headers"),
   ]) {
-    const milliseconds = usable(Number(header(headers, "retry-after-ms") ?? Number.NaN));
+    const milliseconds = usable(Number(header(headers, "retry-after-ms")?.trim() || Number.NaN));
     if (milliseconds !== undefined) return milliseconds;
     const after = header(headers, "retry-after");
     const parsed = after === undefined ? undefined : parseRetryAfter(after, nowMs);

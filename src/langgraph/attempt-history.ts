@@ -27,8 +27,10 @@ export interface AttemptHistory {
   /**
    * The failed attempts of the step in earlier processes; the one that ended with its process counts as one. Undefined,
    * and nothing is read, where no earlier process can have begun the step.
+   *
+   * @param retries whether it makes more than one: a step that makes one is simply run again after a crash
    */
-  earlier(step: string): Promise<Earlier> | undefined;
+  earlier(step: string, retries: boolean): Promise<Earlier> | undefined;
   /**
    * Resolves when the record is durable.
    * @param asked the number of the last question of the step so far
@@ -83,7 +85,7 @@ export function attemptHistory(
     unread.clear();
   };
 
-  const loaded = async (step: string): Promise<readonly KeptAttempt[]> => {
+  const loaded = async (step: string, retries: boolean): Promise<readonly KeptAttempt[]> => {
     if (isTriedAnew) return NOTHING;
     unread.delete(step);
     const found = await orWarn("read", store.load(scopeOf(step)));
@@ -102,6 +104,7 @@ export function attemptHistory(
         return NOTHING;
       case "died": {
         processDied = false;
+        if (!retries) return attempts;
         const died = diedRecord((attempts.at(-1)?.number ?? 0) + 1, step, clock.now());
         await append(died, -1);
         return [...attempts, died];
@@ -109,8 +112,8 @@ export function attemptHistory(
     }
   };
 
-  const earlier = async (step: string): Promise<Earlier> => {
-    const kept = await loaded(step);
+  const earlier = async (step: string, retries: boolean): Promise<Earlier> => {
+    const kept = await loaded(step, retries);
     return {
       attempts: kept.map(({ asked: _, ...attempt }) => attempt),
       asked: Math.max(-1, ...kept.map(({ asked = -1 }) => asked)),
@@ -123,7 +126,7 @@ export function attemptHistory(
 
   return {
     append,
-    earlier: (step) => (takenOver ? earlier(step) : undefined),
+    earlier: (step, retries) => (takenOver ? earlier(step, retries) : undefined),
     leave(how) {
       if (how !== "succeeded") return stored.size === 0 ? undefined : markAll(how);
       return stored.size + unread.size === 0 ? undefined : clearAll();

@@ -9,9 +9,12 @@ import { CancelledError } from "../errors/own-errors.js";
 const SCRATCHPAD = "__pregel_scratchpad";
 const SEND = "__pregel_send";
 const CALL = "__pregel_call";
+const RESUME = "__resume__";
 
 interface Scratchpad {
   interruptCounter: number;
+  /** The answers so far, by the numbers of their questions. */
+  readonly resume?: readonly unknown[];
 }
 
 function scratchpadOf(config: LangGraphRunnableConfig): Scratchpad | undefined {
@@ -21,12 +24,6 @@ function scratchpadOf(config: LangGraphRunnableConfig): Scratchpad | undefined {
 /** How many interrupts the task has asked so far, minus one. */
 export function interruptCounter(config: LangGraphRunnableConfig): number {
   return scratchpadOf(config)?.interruptCounter ?? -1;
-}
-
-/** Makes the next `interrupt()` of this task the one after number `counter`. */
-export function setInterruptCounter(config: LangGraphRunnableConfig, counter: number): void {
-  const scratchpad = scratchpadOf(config);
-  if (scratchpad !== undefined) scratchpad.interruptCounter = counter;
 }
 
 /** What an attempt may still do once it was given up on: nothing. */
@@ -45,65 +42,61 @@ export interface Questions {
   moveTo(next: number): void;
 }
 
-/** Questions that are this attempt's alone, from `before` + 1 on. */
-export function questionsAfter(before: number): Questions {
+/**
+ * The questions of one attempt. Several calls may share a task (tools, decorated functions within a node), so the task
+ * hands out the numbers; an attempt that takes the place of another asks under the numbers that one had.
+ *
+ * @param numbers those of the attempts before; new ones are added
+ * @param notBefore new ones come after this: a step that is not run again asks nothing again either
+ */
+export function questionsOf(config: LangGraphRunnableConfig, numbers: number[], notBefore: number): Questions {
+  const shared = scratchpadOf(config);
+  let asked = 0;
   const questions = {
-    latest: before,
+    latest: shared?.interruptCounter ?? -1,
     moveTo(next: number) {
-      questions.latest = next;
+      asked += 1;
+      if (asked > numbers.length && shared !== undefined) {
+        shared.interruptCounter = Math.max(shared.interruptCounter + 1, next, notBefore + 1);
+        numbers.push(shared.interruptCounter);
+      }
+      questions.latest = numbers[asked - 1] ?? next;
     },
   };
   return questions;
 }
 
-/**
- * Questions of one of several calls that share a task, as tools do: numbered as the task numbers them, and an attempt
- * that takes the place of another asks under the numbers that one had.
- *
- * @param numbers those of the attempts before; new ones are added
- */
-export function questionsOfCall(config: LangGraphRunnableConfig, numbers: number[]): Questions {
+const ordinals = new WeakMap<object, Map<string, number>>();
+
+/** How many entries of this name the task, or the attempt of it, has seen before this one. */
+export function ordinalInTask(config: LangGraphRunnableConfig, name: string): number {
   const shared = scratchpadOf(config);
-  let asked = 0;
-  const questions = {
-    latest: -1,
-    moveTo() {
-      asked += 1;
-      if (asked > numbers.length && shared !== undefined) {
-        shared.interruptCounter += 1;
-        numbers.push(shared.interruptCounter);
-      }
-      questions.latest = numbers[asked - 1] ?? -1;
-    },
-  };
-  return questions;
+  if (shared === undefined) return 0;
+  const counts = ordinals.get(shared) ?? new Map<string, number>();
+  ordinals.set(shared, counts);
+  const ordinal = counts.get(name) ?? 0;
+  counts.set(name, ordinal + 1);
+  return ordinal;
 }
 
 /**
  * The configurable of an attempt whose questions are numbered apart from those of others, and whose writes and calls end
- * with it. An attempt must ask under the numbers of the one before it, as in LangGraph's own retry, or it would be asked
+ * with it and reach the state only if it answers. An attempt must ask under the numbers of the one before it, as in LangGraph's own retry, or it would be asked
  * again what a person has answered already; and one that was given up on must neither write, nor take the answer that
  * is meant for the one in its place.
  *
  * Assumptions: a task writes through the functions of its configurable; of what its scratchpad holds only the counters
- * are written to, and a question adds 1 to `interruptCounter`.
+ * are written to, and a question adds 1 to `interruptCounter`; answers are written to the channel `__resume__`.
  */
 export function ownConfigurable(
   config: LangGraphRunnableConfig,
   questions: Questions,
   gate: AttemptGate,
-): Record<string, unknown> {
+): OwnConfigurable {
   const given = config.configurable as Record<string, unknown> | undefined;
   const own: Record<string, unknown> = { ...given };
   const shared = scratchpadOf(config);
   if (shared !== undefined) own[SCRATCHPAD] = numberedApart(shared, questions, gate);
-  const send = given?.[SEND];
-  if (typeof send === "function")
-    own[SEND] = (writes: unknown) => {
-      if (!gate.open()) return undefined;
-      gate.passed();
-      return send(writes);
-    };
   const call = given?.[CALL];
   if (typeof call === "function")
     own[CALL] = (...parameters: unknown[]) => {
@@ -111,7 +104,38 @@ export function ownConfigurable(
       gate.passed();
       return call(...parameters);
     };
-  return own;
+  const send = given?.[SEND];
+  if (typeof send !== "function") return { configurable: own, flush: undefined };
+  const held: Write[] = [];
+  own[SEND] = (writes: readonly Write[]) => {
+    if (!gate.open()) return undefined;
+    gate.passed();
+    const answers = writes.filter(([channel]) => channel === RESUME);
+    held.push(...writes.filter(([channel]) => channel !== RESUME));
+    if (answers.length > 0) send(answers.map(([channel, list]) => [channel, allAnswers(shared, list)]));
+    return undefined;
+  };
+  const flush = () => {
+    if (held.length > 0 && gate.open()) send(held.splice(0));
+  };
+  return { configurable: own, flush };
+}
+
+type Write = readonly [channel: string, value: unknown];
+
+interface OwnConfigurable {
+  readonly configurable: Record<string, unknown>;
+  /** Writes what the attempt has written, once it has answered; undefined where there is nowhere to write to. */
+  readonly flush: (() => void) | undefined;
+}
+
+/**
+ * A question writes down the answers up to its own, and the last of such writes counts: an attempt that asks less than
+ * the one before it would take answers away that people have given.
+ */
+function allAnswers(shared: Scratchpad | undefined, list: unknown): unknown {
+  const known = shared?.resume ?? [];
+  return Array.isArray(list) && list.length < known.length ? [...known] : list;
 }
 
 function numberedApart(shared: Scratchpad, questions: Questions, gate: AttemptGate): Scratchpad {
@@ -134,6 +158,11 @@ function refuseLate(gate: AttemptGate): void {
     throw new CancelledError(
       "This attempt was given up on; what it does now no longer counts. Listen to config.signal",
     );
+}
+
+/** The config of the task that is running, for a function that was called without one. */
+export function ambientConfig(): LangGraphRunnableConfig {
+  return (AsyncLocalStorageProviderSingleton.getRunnableConfig() ?? {}) as LangGraphRunnableConfig;
 }
 
 const CHILD_CONFIG = Symbol.for("lc:child_config");

@@ -6,7 +6,7 @@ import type { LangGraphRunnableConfig } from "@langchain/langgraph";
 import { type AttemptRecord, type Degradation, type FailureRecord, NODE_STEP } from "../core/records.js";
 import { CancelledError } from "../errors/own-errors.js";
 import type { ErrorReport } from "../errors/report.js";
-import { noteEffect, type RunningAttempt } from "../policies/running-attempt.js";
+import type { RunningAttempt } from "../policies/running-attempt.js";
 import { type AttemptGate, ownConfigurable, type Questions, runInConfig } from "./attempt-internals.js";
 import { namespaceOf } from "./internals.js";
 
@@ -34,14 +34,12 @@ export interface AttemptMarker {
   readonly earlier: FailureRecord["attempts"];
   readonly directive: "retry" | "fallback" | undefined;
   readonly checkpointNs: string;
+  /** Which decorator of the task it belongs to: the names of those further out, and its own. */
+  readonly place: string;
   /** Whether this decorator, or one further out, makes more than one attempt. */
   readonly retries: boolean;
-  /** Whether other calls, whose questions are numbered in between, run in the same task: so it is with tools. */
-  readonly sharesTask: boolean;
   /** Who answered in place of what, further in. */
   readonly degradations: Degradation[];
-  /** The attempt further out that this one is part of. */
-  readonly within: AttemptMarker | undefined;
 }
 
 const FIRST: Attempt = { number: 1, step: NODE_STEP, failures: [] };
@@ -80,10 +78,11 @@ export function beginEffect(config: LangGraphRunnableConfig, effect: string): vo
     throw new CancelledError(
       `Effect "${effect}" was not begun: this attempt was given up on, and another may be at it. Listen to config.signal`,
     );
-  for (let marker = own; marker !== undefined; marker = marker.within) noteEffect(marker.running, effect);
+  own?.running.scope?.noteEffect(effect);
 }
 
-function markerOf(config: LangGraphRunnableConfig | undefined): AttemptMarker | undefined {
+/** The attempt that this is part of, be it of a task of the graph around. */
+export function markerOf(config: LangGraphRunnableConfig | undefined): AttemptMarker | undefined {
   return (config?.configurable as Record<string, unknown> | undefined)?.[ATTEMPT] as AttemptMarker | undefined;
 }
 
@@ -116,7 +115,7 @@ export function runAttempt<T>(
   const { running } = marker;
   const beat = () => running.liveness?.beat();
   const gate: AttemptGate = { open: () => !isOver(running), passed: beat };
-  const configurable = ownConfigurable(config, questions, gate);
+  const { configurable, flush } = ownConfigurable(config, questions, gate);
   configurable[ATTEMPT] = marker;
   const { writer } = config;
   const own: LangGraphRunnableConfig = {
@@ -130,7 +129,14 @@ export function runAttempt<T>(
     ...(writer === undefined ? {} : { writer: gated(writer, gate) }),
   };
   Object.defineProperty(own, "signal", SIGNAL);
-  return runInConfig(own, () => work(own));
+  const result = runInConfig(own, () => work(own));
+  return flush === undefined ? result : (flushedAfter(result, flush) as T);
+}
+
+async function flushedAfter(result: unknown, flush: () => void): Promise<unknown> {
+  const answer = await result;
+  flush();
+  return answer;
 }
 
 function gated(

@@ -4,11 +4,12 @@
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
 import type { Directive } from "../core/records.js";
 import { NODE_STEP } from "../core/records.js";
+import { CATEGORIES } from "../errors/categories.js";
 import { classifyError } from "../errors/classify.js";
 import { ConfigError, InvalidInputError } from "../errors/own-errors.js";
 import type { CompiledStep } from "../policies/compiled-ladder.js";
 import { type Answer, answerInstead, climbLadder } from "../policies/ladder.js";
-import { NO_RETRY, type RetryPolicy, retrySchema } from "../policies/retry-options.js";
+import { categoryPolicy, NO_RETRY, type RetryPolicy, retrySchema } from "../policies/retry-options.js";
 import { type TimeoutPolicy, timeoutSchema } from "../policies/timeout.js";
 import { nodeClimber } from "./node-climber.js";
 import type { NodeEntry } from "./node-entry.js";
@@ -72,11 +73,24 @@ function retryWith(
 ): RetryPolicy {
   if (policy === false && parameters?.maxAttempts === undefined) return NO_RETRY;
   const base = policy === false ? retrySchema.parse({}) : policy;
+  const { maxAttempts = base.maxAttempts, initialDelayMs = base.initialDelayMs } = parameters ?? {};
+  const slower = initialDelayMs / Math.max(1, base.initialDelayMs);
   return {
     ...base,
-    maxAttempts: parameters?.maxAttempts ?? base.maxAttempts,
-    initialDelayMs: parameters?.initialDelayMs ?? base.initialDelayMs,
+    maxAttempts,
+    initialDelayMs,
+    // What a person asks for is not to be cut short by limits that were made for shorter waits and fewer attempts.
+    maxElapsedMs: base.maxElapsedMs * Math.max(1, slower, maxAttempts / base.maxAttempts),
+    categories: parameters?.maxAttempts === undefined ? base.categories : withRetries(base, maxAttempts - 1),
   };
+}
+
+/** So many retries for each category that is retried at all. */
+function withRetries(policy: RetryPolicy, retries: number): RetryPolicy["categories"] {
+  const raised = CATEGORIES.filter((category) => categoryPolicy(policy, category).retries > 0).map(
+    (category) => [category, { ...policy.categories[category], retries }] as const,
+  );
+  return { ...policy.categories, ...Object.fromEntries(raised) };
 }
 
 function timeoutWith(
@@ -88,6 +102,8 @@ function timeoutWith(
     ...timeoutSchema.parse(policy === false ? {} : policy),
     baseMs: parameters.timeoutMs,
     taskType: "default",
+    firstTokenMs: undefined,
+    idleMs: undefined,
     maxMs: Math.max(parameters.timeoutMs, 300_000),
   };
 }

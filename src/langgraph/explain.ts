@@ -9,8 +9,8 @@ import { type ResilientOptions, resilientSchema } from "./resilient-options.js";
  *
  * @throws ConfigError for wrong options, or for a function that is not decorated
  */
-export function explain(
-  subject: ResilientOptions<never, never, never> | ((...parameters: never[]) => unknown),
+export function explain<I, O, F = O>(
+  subject: ResilientOptions<I, O, F> | ((...parameters: never[]) => unknown),
 ): string {
   const mark = resilientMark(subject);
   const policy = mark?.policy ?? parseOptions("explain()", resilientSchema, subject);
@@ -31,6 +31,6 @@ export function explain(
         : "a person, where installRecovery put one, else the error",
     ] as const,
   ];
-  const rungs = explainPolicy(label, policy);
+  const rungs = explainPolicy(policy);
   return `${label}\n${printed([...rungs, ...lines])}`;
 }

@@ -56,6 +56,14 @@ export function installRecovery<B extends object>(builder: B, options: RecoveryO
     throw new ConfigError(
       `installRecovery(): node "${retriedTwice}" has a retryPolicy beside resilient(), and the attempts of both would multiply; drop the retryPolicy and give resilient(node, { retry })`,
     );
+  for (const option of ["timeout", "cachePolicy"] as const) {
+    const twice = wrapped.find((name) => inner.nodes[name]?.[option] !== undefined);
+    if (twice === undefined) continue;
+    const own = option === "timeout" ? "timeout" : "cache";
+    throw new ConfigError(
+      `installRecovery(): node "${twice}" has a ${option} beside resilient(), which knows nothing of the rungs within it; drop it and give resilient(node, { ${own} })`,
+    );
+  }
   addHumanNode(builder, inner, humanNode, node ?? humanIntervention(asked), wrapped);
   const handled = wrapped.filter((name) => inner.nodes[name]?.errorHandlerNode === undefined);
   attachErrorHandler(inner, handled, [humanNode], (input, error, config) =>

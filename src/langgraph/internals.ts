@@ -20,6 +20,8 @@ interface NodeSpecLike {
   ends?: string[];
   errorHandlerNode?: string;
   retryPolicy?: unknown;
+  timeout?: unknown;
+  cachePolicy?: unknown;
   isErrorHandler?: boolean;
 }
 

@@ -14,14 +14,16 @@ export interface CountedAttempt<C> {
 /**
  * Begins an attempt on a thread's meter, if there is one; call `meter.check` right before it.
  *
+ * @param isCounted whether it is an attempt of its own
  * @param heard told of each model call as well
  */
 export function countAttempt<C extends { readonly callbacks?: Callbacks | undefined }>(
   config: C,
   meter: Meter | undefined,
+  isCounted = true,
   heard: (call: ModelUsage) => void = () => undefined,
 ): CountedAttempt<C> {
-  const attempt = meter?.begin();
+  const attempt = meter?.begin(isCounted ? 1 : 0);
   const handler = new UsageHandler((call) => {
     attempt?.add(call);
     heard(call);

@@ -1,5 +1,6 @@
 /** How the steps of a node are run: each attempt in a scope of its own, and told to whoever listens. */
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
+import { cancellationOf } from "../core/abort.js";
 import { crashPoint } from "../core/crash-points.js";
 import { takeFailure } from "../core/failures.js";
 import { type AttemptRecord, NODE_STEP } from "../core/records.js";
@@ -10,33 +11,32 @@ import type { CompiledStep } from "../policies/compiled-ladder.js";
 import type { Climber } from "../policies/ladder.js";
 import type { RunningAttempt } from "../policies/running-attempt.js";
 import { refuseInvalid } from "../policies/validate.js";
-import { interruptCounter, questionsAfter, questionsOfCall, setInterruptCounter } from "./attempt-internals.js";
+import { interruptCounter, questionsOf } from "./attempt-internals.js";
 import { type AttemptMarker, runAttempt } from "./attempt-scope.js";
 import { answerRefused, namespaceOf } from "./internals.js";
 import type { NodeEntry } from "./node-entry.js";
 import { waitInRun } from "./run-context.js";
-import { watched } from "./watched-config.js";
+import { allowedBy, watched } from "./watched-config.js";
 
 type Step = CompiledStep<LangGraphRunnableConfig>;
 
 export function nodeClimber(entry: NodeEntry, config: LangGraphRunnableConfig): Climber<Step> {
-  const { context, policy, history, cached, around } = entry;
+  const { context, policy, history, cached } = entry;
   const { clock, estimateTokens } = policy;
-  const sharesTask = entry.isTool || around?.sharesTask === true;
+  const within = cancellationOf(config.signal) ?? entry.outside?.running.scope;
   const askedBefore = interruptCounter(config);
   // The answers to what a step asked are that step's; the questions of the next come after them.
   let asking = NODE_STEP;
   let askedByOthers = askedBefore;
   let asked = askedBefore;
   let numbers: number[] = [];
-  let questions = questionsAfter(askedBefore);
+  let questions = questionsOf(config, numbers, askedBefore);
 
   const whole = entry.isTool ? `tool "${entry.label}"` : `node "${context.node}"`;
   const what = (step: Step) =>
     step.name === NODE_STEP ? `${whole[0]?.toUpperCase()}${whole.slice(1)}` : `Fallback "${step.name}" of ${whole}`;
-  const noteQuestions = () => {
-    if (!sharesTask) setInterruptCounter(config, questions.latest);
-  };
+  // What is left to do when the budget is used up is the fallbacks' to do.
+  const budgetOf = (step: Step) => (step.name === NODE_STEP && policy.budget !== false ? policy.budget : undefined);
   const beginStep = (step: Step) => {
     if (step.name === asking) return;
     asking = step.name;
@@ -60,29 +60,30 @@ export function nodeClimber(entry: NodeEntry, config: LangGraphRunnableConfig): 
     clock,
     random: policy.random,
     signal: config.signal,
+    within,
     home: context.persistence,
     // Whoever calls a tool may have a policy of their own: a ToolNode, a protected call, a node.
-    outermost: around === undefined && !entry.isTool,
+    outermost: entry.outside === undefined && !entry.isTool,
     attempts: entry.attempts,
     what,
     classify: (error) => entry.classify(error),
     async attempt(step, running, because) {
       beginStep(step);
-      const marker = markerFor(entry, step, running, config, sharesTask);
+      const marker = markerFor(entry, step, running, config);
       entry.underWay = { step, running, startedAt: clock.now() };
-      const isNode = step.name === NODE_STEP;
       const watch = {
         context,
         clock,
-        // What is left to do when the budget is used up is the fallbacks' to do.
-        budget: isNode && policy.budget !== false ? policy.budget : undefined,
+        budget: budgetOf(step),
         countsTokens: limitsTokens(step),
+        // The first attempt of a decorator further in is the attempt it is part of.
+        isCounted: entry.outside === undefined || running.number > 1,
       };
       crashPoint("node.attempt.before");
       let result: unknown;
       try {
         result = await watched(config, running, watch, (heard) => {
-          questions = sharesTask ? questionsOfCall(config, numbers) : questionsAfter(askedByOthers);
+          questions = questionsOf(config, numbers, askedByOthers);
           return runAttempt(heard, marker, questions, (own) => work(step, because, own));
         });
       } catch (error) {
@@ -90,28 +91,30 @@ export function nodeClimber(entry: NodeEntry, config: LangGraphRunnableConfig): 
         throw answerRefused(error) ?? error;
       }
       if (entry.underWay?.running === running) entry.underWay = undefined;
-      noteQuestions();
       entry.degradations.push(...marker.degradations);
+      if (running.scope?.degraded === true) entry.seen.degraded = true;
+      if (questions.latest > askedBefore) entry.seen.asked = true;
       crashPoint("node.attempt.after");
       return result;
     },
     async failed(step, record, error) {
       entry.underWay = undefined;
-      noteQuestions();
       asked = Math.max(asked, questions.latest);
       const within = takeFailure(error, namespaceOf(config))?.attempts ?? [];
       entry.attempts.push(...asSeenFromHere(within, record));
       // A decorator further in has told of its attempts already.
       if (within.length === 0) tell(entry, record);
-      if (step.retry.maxAttempts > 1) await history?.append(record, asked);
+      // A step of one attempt that has asked is kept too: what comes after it must not be given its answers.
+      if (step.retry.maxAttempts > 1 || asked > askedBefore) await history?.append(record, asked);
     },
     sleep: (ms) => waitInRun(ms, config, clock),
+    allow: policy.budget === false ? undefined : (step) => allowedBy(budgetOf(step), context, clock),
     ...(history === undefined
       ? {}
       : {
           earlier(step: Step) {
             beginStep(step);
-            const found = step.retry.maxAttempts > 1 ? history.earlier(step.name) : undefined;
+            const found = history.earlier(step.name, step.retry.maxAttempts > 1);
             return found?.then((earlier) => {
               asked = Math.max(asked, earlier.asked);
               entry.attempts.push(...earlier.attempts);
@@ -128,11 +131,10 @@ export function nodeClimber(entry: NodeEntry, config: LangGraphRunnableConfig): 
 }
 
 function markerFor(
-  { around, reentry, isTool }: NodeEntry,
+  { around, reentry, isTool, place }: NodeEntry,
   step: Step,
   running: RunningAttempt,
   config: LangGraphRunnableConfig,
-  sharesTask: boolean,
 ): AttemptMarker {
   // What a person decided of the step holds for the decorators further in as well; of a tool nobody has decided.
   const sentBack = isTool ? undefined : around;
@@ -143,10 +145,9 @@ function markerFor(
     earlier: step.name === NODE_STEP ? (reentry?.attempts ?? sentBack?.earlier ?? []) : [],
     directive: kind === "provide" ? undefined : kind,
     checkpointNs: namespaceOf(config),
+    place,
     retries: step.retry.maxAttempts > 1 || around?.retries === true,
-    sharesTask,
     degradations: [],
-    within: around,
   };
 }
 
@@ -181,7 +182,7 @@ export async function countCutShort(entry: NodeEntry, error: Error): Promise<voi
     startedAt,
     durationMs: policy.clock.now() - startedAt,
     report: entry.classify(error),
-    ...(running.effects === undefined ? {} : { effects: running.effects }),
+    ...(running.scope?.effects === undefined ? {} : { effects: [...running.scope.effects] }),
   };
   entry.attempts.push(record);
   tell(entry, record);

@@ -4,7 +4,8 @@ import type { ErrorReport } from "../errors/report.js";
 import type { CompiledLadder, CompiledStep } from "../policies/compiled-ladder.js";
 import type { RunningAttempt } from "../policies/running-attempt.js";
 import { type AttemptHistory, attemptHistory } from "./attempt-history.js";
-import { type AttemptMarker, attemptAround } from "./attempt-scope.js";
+import { ordinalInTask } from "./attempt-internals.js";
+import { type AttemptMarker, attemptAround, markerOf } from "./attempt-scope.js";
 import { type Cached, cachedFor } from "./cached.js";
 import { type Reentry, reentryOf } from "./envelope.js";
 import type { ResilientPolicy } from "./resilient-options.js";
@@ -43,15 +44,23 @@ export interface NodeEntry extends Decorated {
   readonly attempts: AttemptRecord[];
   /** Filled with who answered in place of what, decorators further in included. */
   readonly degradations: Degradation[];
+  /** Which decorator of the task this is. */
+  readonly place: string;
+  /** What tells an answer that may be kept from one that may not. */
+  readonly seen: { asked: boolean; degraded: boolean };
+  /** The attempt that this entry is part of, be it of the graph around. */
+  readonly outside: AttemptMarker | undefined;
 }
 
 export function nodeEntry(decorated: Decorated, given: unknown, config: LangGraphRunnableConfig): NodeEntry {
   const { label, ladder, policy, isTool, classify } = decorated;
   const context = runContextOf(config, label);
   const around = attemptAround(config);
+  const outside = markerOf(config);
   const reentry = isTool ? undefined : reentryOf(given, config);
   const input = reentry === undefined ? given : reentry.input;
-  const keepsHistory = ladder.retries && !isTool && around?.retries !== true;
+  const place = placeInTask(config, label, around);
+  const keepsHistory = (ladder.retries || ladder.fallbacks.length > 0) && !isTool && around?.retries !== true;
   return {
     label,
     ladder,
@@ -63,16 +72,29 @@ export function nodeEntry(decorated: Decorated, given: unknown, config: LangGrap
     around,
     reentry,
     history: keepsHistory
-      ? attemptHistory(config, context.persistence, label, () => countedSteps(ladder), policy.clock)
+      ? attemptHistory(config, context.persistence, place, () => countedSteps(ladder), policy.clock)
       : undefined,
-    cached: ladder.cache === undefined ? undefined : cachedFor(ladder.cache, input, context),
+    cached:
+      ladder.cache === undefined
+        ? undefined
+        : cachedFor(ladder.cache, input, context, policy.cache !== false && policy.cache.store === "shared"),
     underWay: undefined,
     attempts: [],
     degradations: [],
+    place,
+    seen: { asked: false, degraded: false },
+    outside,
   };
 }
 
 /** Names of the steps whose attempts are kept beyond the process. */
 function countedSteps({ node, fallbacks }: Decorated["ladder"]): readonly string[] {
-  return [node, ...fallbacks].filter((step) => step.retry.maxAttempts > 1).map((step) => step.name);
+  return [node, ...fallbacks].map((step) => step.name);
+}
+
+/** The node itself, or which of its calls of which decorated function. */
+function placeInTask(config: LangGraphRunnableConfig, label: string, around: AttemptMarker | undefined): string {
+  const ordinal = ordinalInTask(config, label);
+  const own = ordinal === 0 ? label : `${label}#${ordinal}`;
+  return around === undefined ? own : `${around.place}>${own}`;
 }

@@ -1,13 +1,23 @@
 import { Command, type LangGraphRunnableConfig } from "@langchain/langgraph";
 import type { Degradation } from "../core/records.js";
-import { readChannel } from "./internals.js";
+import { ConfigError } from "../errors/own-errors.js";
+import { isInsideTask, readChannel } from "./internals.js";
 
 /** The state channel that says which steps were answered by something simpler. */
 export const DEGRADATIONS = "degradations";
 
-/** What something simpler answered before this superstep, oldest first; outside of a graph what the input says of it. */
+/**
+ * What something simpler answered before this superstep, oldest first; outside of a graph what the input says of it.
+ *
+ * @throws ConfigError in a graph that does not note it
+ */
 export function degradationsIn(input: unknown, config: LangGraphRunnableConfig): readonly Degradation[] {
-  const found = readChannel(config, DEGRADATIONS) ?? (input as { [DEGRADATIONS]?: unknown } | null)?.[DEGRADATIONS];
+  const noted = readChannel(config, DEGRADATIONS);
+  if (noted === undefined && isInsideTask(config))
+    throw new ConfigError(
+      `The graph does not note who answered in place of what: its state has no "${DEGRADATIONS}"; installRecovery declares it`,
+    );
+  const found = noted ?? (input as { [DEGRADATIONS]?: unknown } | null)?.[DEGRADATIONS];
   return Array.isArray(found) ? found : [];
 }
 

@@ -1,7 +1,9 @@
 import { isParentCommand, type LangGraphRunnableConfig } from "@langchain/langgraph";
-import { recordFailure } from "../core/failures.js";
+import { cancellationOf, unlessAborted } from "../core/abort.js";
+import { markExhausted, recordFailure } from "../core/failures.js";
 import { parseOptions } from "../core/options.js";
 import { type FailureRecord, NODE_STEP } from "../core/records.js";
+import { redactText } from "../core/redact.js";
 import { CATEGORY_POLICIES } from "../errors/categories.js";
 import { classifyError } from "../errors/classify.js";
 import { isControlFlow, rethrowControlFlow } from "../errors/control-flow.js";
@@ -10,6 +12,8 @@ import { DeadlineExceededError } from "../errors/policy-errors.js";
 import { compileLadder } from "../policies/compiled-ladder.js";
 import type { Answer } from "../policies/ladder.js";
 import { withTimeLimit } from "../policies/timeout.js";
+import { ambientConfig } from "./attempt-internals.js";
+import { markerOf } from "./attempt-scope.js";
 import type { Cached } from "./cached.js";
 import { climb } from "./climb.js";
 import { announceParentCommand, isCompiledGraph, namespaceOf } from "./internals.js";
@@ -72,7 +76,7 @@ export function resilient<I, O, F = O>(
 /** The function that enters a decorated node or tool. */
 export function entrance<I, O>(decorated: Decorated): DecoratedNode<I, O> {
   // The one async function of an entry that has the node's name: it is what a stack trace shows.
-  const enter = async (input: I, config: LangGraphRunnableConfig = {}): Promise<O> => {
+  const enter = async (input: I, config: LangGraphRunnableConfig = ambientConfig()): Promise<O> => {
     const entry = nodeEntry(decorated, input, config);
     try {
       return (await answered(entry, config)) as O;
@@ -85,15 +89,15 @@ export function entrance<I, O>(decorated: Decorated): DecoratedNode<I, O> {
 }
 
 async function answered(entry: NodeEntry, config: LangGraphRunnableConfig): Promise<unknown> {
-  const { context, around, isTool, reentry, history, cached, policy, degradations } = entry;
+  const { context, around, isTool, reentry, history, cached, policy } = entry;
   const startedAt = policy.clock.now();
   const isTask = around === undefined && !isTool;
   if (isTask) context.emit("node.started", reentry === undefined ? {} : { directive: reentry.directive.kind });
   throwIfStopped(config);
-  const fresh = reentry === undefined && cached !== undefined ? await freshAnswer(cached) : undefined;
+  cached?.prepare();
+  const fresh = reentry === undefined && cached !== undefined ? await freshAnswer(cached, config) : undefined;
   const answer = fresh ?? (await withDeadline(entry, config));
-  if (cached !== undefined && answer.answeredBy === NODE_STEP && degradations.length === 0)
-    await cached.put(answer.result);
+  if (cached !== undefined && answer.answeredBy === NODE_STEP && isFullAnswer(entry)) await cached.put(answer.result);
   const left = history?.leave("succeeded");
   if (left !== undefined) await left;
   if (isTask)
@@ -108,7 +112,8 @@ async function failed(entry: NodeEntry, config: LangGraphRunnableConfig, thrown:
   const { context, around, history, isTool } = entry;
   if (isParentCommand(thrown)) announceParentCommand(config);
   const stopped = isControlFlow(thrown) || config.signal?.aborted === true;
-  if (!stopped) await countCutShort(entry, asError(thrown));
+  // Also of an attempt that was told to stop: what it had begun must not be begun again by whoever resumes.
+  if (!stopped || entry.underWay?.running.scope?.effects !== undefined) await countCutShort(entry, asError(thrown));
   await history?.leave(isParentCommand(thrown) ? "succeeded" : stopped ? "paused" : "ended");
   rethrowControlFlow(thrown);
   throwIfStopped(config);
@@ -119,20 +124,36 @@ async function failed(entry: NodeEntry, config: LangGraphRunnableConfig, thrown:
   throw error;
 }
 
-async function freshAnswer(cached: Cached): Promise<Answer | undefined> {
-  const found = await cached.fresh();
+/** Not one that a person had a say in, or that something simpler has answered in part. */
+function isFullAnswer({ degradations, seen }: NodeEntry): boolean {
+  return degradations.length === 0 && !seen.degraded && !seen.asked;
+}
+
+async function freshAnswer(cached: Cached, { signal }: LangGraphRunnableConfig): Promise<Answer | undefined> {
+  const looked = cached.fresh();
+  const found = looked instanceof Promise ? await unlessAborted(looked, signal) : looked;
   return found === undefined ? undefined : { result: found.value, answeredBy: "cache", ageMs: found.ageMs };
 }
 
 function withDeadline(entry: NodeEntry, config: LangGraphRunnableConfig): Promise<Answer> {
   const { timeout, clock } = entry.policy;
-  const limitMs = timeout === false ? undefined : timeout.deadlineMs;
+  const directive = entry.reentry?.directive;
+  // A person who gives an attempt its time means that time.
+  const isGivenTime = directive?.kind === "retry" && directive.parameters?.timeoutMs !== undefined;
+  const limitMs = timeout === false || isGivenTime ? undefined : timeout.deadlineMs;
   if (limitMs === undefined) return climb(entry, config);
+  const within = cancellationOf(config.signal) ?? markerOf(config)?.running.scope;
   return withTimeLimit((scope) => climb(entry, { ...config, signal: scope.signal }), {
     limitMs,
-    onLimit: () => new DeadlineExceededError(`Node "${entry.context.node}"`, limitMs),
+    onLimit: () => {
+      const error = new DeadlineExceededError(`Node "${entry.context.node}"`, limitMs);
+      // All there was to try was tried in that time: whoever is further out need not.
+      if (within !== undefined) markExhausted(error);
+      return error;
+    },
     clock,
     outer: config.signal,
+    within,
     inherited: true,
   });
 }
@@ -161,7 +182,7 @@ export function nextRung(failure: FailureRecord): "human" | "fail" | "stop" {
 /** Notes who answered instead; within another decorator of the same task that one notes it, with its own. */
 function noteDegradations(
   { result, answeredBy, because, ageMs }: Answer,
-  { context, policy, degradations, around, isTool, label }: NodeEntry,
+  { context, policy, degradations, around, outside, isTool, label }: NodeEntry,
 ): unknown {
   if (because !== undefined)
     degradations.push({
@@ -169,11 +190,11 @@ function noteDegradations(
       node: isTool ? label : context.node,
       answeredBy,
       category: because.category,
-      reason: because.message,
+      reason: redactText(because.message),
       at: new Date(policy.clock.now()).toISOString(),
       ...(ageMs === undefined ? {} : { ageMs }),
     });
-  if (around === undefined) return isTool ? result : withProvenance(result, degradations);
-  around.degradations.push(...degradations);
-  return result;
+  // In a subgraph the state of the graph around knows nothing of it yet: the attempt there is told as well.
+  outside?.degradations.push(...degradations);
+  return around !== undefined || isTool ? result : withProvenance(result, degradations);
 }

@@ -15,7 +15,7 @@ export interface RunContext {
   readonly saver: object | undefined;
   readonly persistence: Persistence | undefined;
   readonly threadId: string | undefined;
-  /** Where in which graph this is, for what is kept beyond the run; undefined outside of a graph. */
+  /** Where in which graph this is, for what is kept beyond the run; undefined outside of a graph that has a name. */
   readonly place: string | undefined;
   emit<T extends EventType>(type: T, payload: EventPayloads[T], attempt?: number): void;
   /** Category of the fault to inject into this node, if any. */
@@ -49,17 +49,19 @@ export function runContextOf(config: LangGraphRunnableConfig, fallbackName: stri
   };
 }
 
-/** Graph, nodes from the root on, and the node's own name: the same in each run. */
-function placeOf(config: LangGraphRunnableConfig, label: string): string {
-  const path = namespaceOf(config).replaceAll(/:[^|]*/g, "");
-  return [config.configurable?.graph_id ?? "", path, label].join("/");
+/** Graph, nodes from the root on, and the node's own name: the same in each run. Undefined for a graph without a name. */
+function placeOf(config: LangGraphRunnableConfig, label: string): string | undefined {
+  const graph = config.configurable?.graph_id;
+  return typeof graph === "string"
+    ? [graph, namespaceOf(config).replaceAll(/:[^|]*/g, ""), label].join("/")
+    : undefined;
 }
 
 /** Waits between attempts. Ends at once on abort and on a drain request, by stopping the task so that a resume runs it again. */
 export async function waitInRun(ms: number, config: LangGraphRunnableConfig, clock: Clock): Promise<void> {
   const { control, signal } = config;
   throwIfStopped(config);
-  const waiting = new Cancellation(signal);
+  const waiting = new Cancellation({ outer: signal });
   const forget = control === undefined ? undefined : onDrain(control, () => waiting.abort("drain"));
   try {
     if (control?.drainRequested !== true) await clock.sleep(ms, waiting.signal);

@@ -1,4 +1,5 @@
 /** The rungs of {@link resilient}, one at a time. */
+import { ConfigError } from "../errors/own-errors.js";
 import type { BreakerOptions } from "../policies/breaker/breaker-options.js";
 import type { BulkheadOptions } from "../policies/bulkhead.js";
 import type { CacheOptions } from "../policies/cache.js";
@@ -28,12 +29,20 @@ export function withFallback<I, O, F = O>(
   return resilient<I, O, F>(node, { ...NOTHING_ELSE, fallback });
 }
 
-/** Only the circuit breaker: that of a service, which all who name it share, or one of this node's own. */
+/**
+ * Only the circuit breaker: that of a service, which all who name it share, or one of this node's own.
+ *
+ * @throws ConfigError for a service that has none
+ */
 export function withCircuitBreaker<I, O>(
   node: Node<I, O>,
   options: BreakerOptions & { readonly service?: string | Service } = {},
 ): DecoratedNode<I, O> {
   const { service, ...circuitBreaker } = options;
+  if (typeof service === "object" && service.policy.circuitBreaker === false)
+    throw new ConfigError(
+      `withCircuitBreaker(): the service "${service.name}" has no circuit breaker; give it one in defineService`,
+    );
   const own = Object.keys(circuitBreaker).length > 0 || service === undefined;
   return resilient(node, {
     ...NOTHING_ELSE,
@@ -42,7 +51,10 @@ export function withCircuitBreaker<I, O>(
   });
 }
 
-/** Only the bulkhead: that of a service, which all who name it share, or one of this node's own. */
+/**
+ * The bulkhead: that of a service, which all who name it share, or one of this node's own. A service brings its circuit
+ * breaker along.
+ */
 export function withBulkhead<I, O>(
   node: Node<I, O>,
   options: BulkheadOptions & { readonly service?: string | Service } = {},

@@ -3,6 +3,7 @@ import { BaseCallbackHandler } from "@langchain/core/callbacks/base";
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
 import type { Clock } from "../core/clock.js";
 import { isControlFlow } from "../errors/control-flow.js";
+import { ConfigError } from "../errors/own-errors.js";
 import type { AttemptOutcome, BudgetPolicy } from "../policies/budget.js";
 import type { RunningAttempt } from "../policies/running-attempt.js";
 import { countAttempt } from "./metered-attempt.js";
@@ -17,6 +18,28 @@ export interface Watch {
   readonly budget: BudgetPolicy | undefined;
   /** Whether someone wants to know the tokens used even where no thread is charged for them. */
   readonly countsTokens: boolean;
+  /** Whether it is an attempt of its own, and not part of one that is counted already. */
+  readonly isCounted: boolean;
+}
+
+/**
+ * Resolves when the thread may spend on one more attempt.
+ *
+ * @throws BudgetExceededError; ConfigError where there is no thread to hold the budget against
+ */
+export function allowedBy(
+  budget: BudgetPolicy | undefined,
+  { saver, threadId, node }: RunContext,
+  clock: Clock,
+): Promise<void> | undefined {
+  if (budget === undefined || Object.values(budget).every((limit) => limit === undefined)) return undefined;
+  if (saver === undefined || threadId === undefined)
+    return Promise.reject(
+      new ConfigError(
+        `Node "${node}" has a budget, which is a thread's, and runs without one; compile the graph with a checkpointer and run it with a thread_id`,
+      ),
+    );
+  return meterOf(saver, threadId, clock).then((meter) => meter.check(budget, `thread "${threadId}"`));
 }
 
 /**
@@ -38,13 +61,13 @@ export function watched<T>(
 async function counted<T>(
   config: LangGraphRunnableConfig,
   running: RunningAttempt,
-  { context, clock, budget }: Watch,
+  { context, clock, budget, isCounted }: Watch,
   work: (config: LangGraphRunnableConfig) => T,
 ): Promise<Awaited<T>> {
   const { saver, threadId } = context;
   const meter = saver === undefined || threadId === undefined ? undefined : await meterOf(saver, threadId, clock);
   if (budget !== undefined) meter?.check(budget, `thread "${threadId}"`);
-  const counting = countAttempt(config, meter, ({ totalTokens }) => {
+  const counting = countAttempt(config, meter, isCounted, ({ totalTokens }) => {
     running.usedTokens = (running.usedTokens ?? 0) + totalTokens;
   });
   let outcome: AttemptOutcome = "wasted";

@@ -37,8 +37,8 @@ export interface Meter {
   readonly spent: Spending;
   /** Whether no attempt is under way. */
   readonly idle: boolean;
-  /** Call it when an attempt begins, right after `check` and without waiting in between: then `maxAttempts` is exact. */
-  begin(): MeteredAttempt;
+  /** `attempts`: 0 for one that is part of an attempt counted already. Call it when an attempt begins, right after `check` and without waiting in between: then `maxAttempts` is exact. */
+  begin(attempts?: 0 | 1): MeteredAttempt;
   /**
    * To be called before each attempt. An attempt that has begun is not cut short, so n attempts at once may overshoot by
    * what they spend; what a model call of theirs has used counts as soon as it is known.
@@ -91,11 +91,11 @@ export function createMeter({ clock, initial }: MeterEnvironment): Meter {
     get idle() {
       return time.openIntervals === 0;
     },
-    begin() {
+    begin(attempts = 1) {
       const stop = time.begin();
       const own = emptyTally();
-      own.attempts = 1;
-      inFlight.attempts += 1;
+      own.attempts = attempts;
+      inFlight.attempts += attempts;
       let outcome: AttemptOutcome | undefined;
       return {
         add(call) {

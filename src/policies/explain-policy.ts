@@ -4,14 +4,14 @@ import type { Trip } from "./breaker/breaker-options.js";
 import { STALE } from "./fallback.js";
 import { type LadderPolicy, servesStale } from "./ladder-options.js";
 import { categoryPolicy, type RetryPolicy } from "./retry-options.js";
-import { type ServicePolicy, serviceSchema } from "./service.js";
-import { chooseService } from "./service-choice.js";
+import { policyNamed, type ServicePolicy, serviceSchema } from "./service.js";
 import { attemptTimeoutMs, type TimeoutPolicy } from "./timeout.js";
 
 type Line = readonly [rung: string, text: string];
 
-export function explainPolicy(label: string, policy: LadderPolicy): readonly Line[] {
-  const service = chooseService(label, label, policy, policy.clock)?.();
+export function explainPolicy(policy: LadderPolicy): readonly Line[] {
+  const { service } = policy;
+  const name = typeof service === "object" ? service.name : service;
   return [
     ["cache", cacheText(policy)],
     [
@@ -20,7 +20,7 @@ export function explainPolicy(label: string, policy: LadderPolicy): readonly Lin
     ],
     ...fallbackLines(policy),
     ...retryLines(policy.retry),
-    ...guardLines(service?.name, service?.policy ?? serviceSchema.parse({ circuitBreaker: false })),
+    ...guardLines(name, guardsOf(policy)),
     ...timeoutLines(policy.timeout, policy.retry),
     ...(policy.validate === undefined
       ? []
@@ -100,7 +100,7 @@ function guardLines(
     const trips = Array.isArray(circuitBreaker.trip) ? circuitBreaker.trip : [circuitBreaker.trip];
     lines.push([
       "circuit breaker",
-      `${shared ? "shared" : "own"}${of}; opens ${trips.map(tripText).join(" or ")} for ${ms(circuitBreaker.recoveryMs)}, closes after ${circuitBreaker.halfOpenSuccesses} probes in a row`,
+      `${shared === false ? "own" : "shared"}${of}; opens ${trips.map(tripText).join(" or ")} for ${ms(circuitBreaker.recoveryMs)}, closes after ${circuitBreaker.halfOpenSuccesses} probes in a row`,
     ]);
   }
   lines.push([
@@ -121,6 +121,15 @@ function guardLines(
     ]);
   }
   return lines;
+}
+
+function guardsOf(policy: LadderPolicy): ServicePolicy {
+  const { service, circuitBreaker, bulkhead, rateLimit, retryBudget } = policy;
+  if (typeof service === "object") return service.policy;
+  const named =
+    service === undefined ? serviceSchema.parse({ circuitBreaker: false, shared: false }) : policyNamed(service);
+  const given = Object.entries({ circuitBreaker, bulkhead, rateLimit, retryBudget });
+  return { ...named, ...Object.fromEntries(given.filter(([, guard]) => guard !== undefined)) };
 }
 
 function tripText(trip: Trip): string {

@@ -1,3 +1,4 @@
+import { type Cancellation, cancellationOf, unlessAborted } from "../core/abort.js";
 import type { Clock } from "../core/clock.js";
 import { classifyError } from "../errors/classify.js";
 import { isControlFlow } from "../errors/control-flow.js";
@@ -16,6 +17,8 @@ export interface GuardedCall {
   readonly guards: Guards | undefined;
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;
+  /** The work that the call is part of; default the one that `signal` belongs to. */
+  readonly within?: Cancellation | undefined;
   /** Default: classifyError. */
   readonly classify?: (error: unknown) => ErrorReport;
   /** What the call will use of the service's tokens a minute; 0 when nobody can tell. */
@@ -39,8 +42,8 @@ async function admitted<T>(
   guards: Guards,
 ): Promise<T> {
   const { breaker } = guards;
-  if (breaker === undefined) return await slotted(work, attempt, call, guards);
-  if (guards.ready !== undefined) await guards.ready;
+  if (breaker === undefined || isHeld(guards, call)) return await slotted(work, attempt, call, guards);
+  if (guards.ready !== undefined) await unlessAborted(guards.ready, call.signal);
   const asked = breaker.admit(probeLeaseMs(call, guards, attempt.number));
   const admission = asked instanceof Promise ? await asked : asked;
   let result: T;
@@ -62,8 +65,10 @@ async function slotted<T>(
   work: (attempt: RunningAttempt) => Promise<T>,
   attempt: RunningAttempt,
   call: GuardedCall,
-  { bulkhead, rateLimit }: Guards,
+  guards: Guards,
 ): Promise<T> {
+  const { rateLimit, retryBudget } = guards;
+  const bulkhead = isHeld(guards, call) ? undefined : guards.bulkhead;
   const slot = bulkhead?.acquire(call.signal);
   if (slot !== undefined) await slot;
   try {
@@ -71,6 +76,7 @@ async function slotted<T>(
     const room = rateLimit?.acquire(estimated, call.signal);
     if (room !== undefined) await room;
     attempt.calledAt = call.clock.now();
+    if (attempt.number === 1) retryBudget?.call();
     try {
       return await timed(work, attempt, call);
     } finally {
@@ -86,7 +92,7 @@ async function slotted<T>(
 function timed<T>(
   work: (attempt: RunningAttempt) => Promise<T>,
   attempt: RunningAttempt,
-  { what, timeout, clock, signal }: GuardedCall,
+  { what, timeout, clock, signal, within, guards }: GuardedCall,
 ): Promise<T> {
   const limitMs = timeout === false ? undefined : attemptTimeoutMs(timeout, attempt.number);
   const limited = withTimeLimit(
@@ -95,11 +101,26 @@ function timed<T>(
       attempt.liveness = timeout === false ? undefined : watchLiveness(timeout, what, scope, clock);
       return work(attempt);
     },
-    { limitMs, onLimit: () => new AttemptTimeoutError(what(), limitMs ?? 0), clock, outer: signal },
+    {
+      limitMs,
+      onLimit: () => new AttemptTimeoutError(what(), limitMs ?? 0),
+      clock,
+      outer: signal,
+      within,
+      holds: guards?.service,
+    },
   );
   const { liveness } = attempt;
   // Not when the work ends: what was given up on may never end, and its watch would keep the process alive.
   return liveness === undefined ? limited : limited.finally(() => liveness.stop());
+}
+
+/**
+ * A call within a call of the same service rides on the admission of that one: a second slot of the same bulkhead could
+ * never come free, and what it finds of the service is counted once, further out. Each is a request all the same.
+ */
+function isHeld({ service }: Guards, { within, signal }: GuardedCall): boolean {
+  return (within ?? cancellationOf(signal))?.holds(service) === true;
 }
 
 /** A probe may take as long as its attempt may, and wait for its turn; later another is looked for. */
@@ -114,16 +135,15 @@ function durationMs({ calledAt }: RunningAttempt, { clock }: GuardedCall): numbe
   return calledAt === undefined ? 0 : clock.now() - calledAt;
 }
 
-/**
- * What speaks against the service, if anything. A caller that gave up says nothing about it, unless it gave up because
- * the time was up: what is thrown then is the reason of its signal.
- */
+/** What speaks against the service, if anything. A caller that gave up, for want of time too, says nothing about it. */
 function reportAgainst(
   breaker: Breaker,
   error: unknown,
-  { classify = classifyError }: GuardedCall,
+  { classify = classifyError, signal }: GuardedCall,
 ): ErrorReport | undefined {
-  if (isControlFlow(error)) return undefined;
+  if (isControlFlow(error) || signal?.aborted === true) return undefined;
   const report = classify(error);
+  // Refused by a circuit further in: nothing was asked of the service.
+  if (report.code === "CIRCUIT_OPEN") return undefined;
   return breaker.counts(report.category) ? report : undefined;
 }

@@ -100,6 +100,8 @@ export function checkLadder(options: Pick<LadderPolicy, "fallback" | "cache">, c
   const names = options.fallback.map((step) => (step === STALE ? STALE : step.name));
   const fault = (message: string) => context.addIssue({ code: "custom", path: ["fallback"], message });
   for (const [index, step] of options.fallback.entries()) {
+    if (step !== STALE && step.timeout !== undefined && step.timeout !== false && step.timeout.deadlineMs !== undefined)
+      fault(`fallback "${step.name}" has a deadlineMs; the deadline is that of the whole node, a step has baseMs`);
     if (step !== STALE && (step.name === NODE_STEP || step.name === STALE))
       fault(`a fallback step cannot be called "${step.name}"`);
     else if (names.indexOf(names[index] ?? "") !== index) fault(`two fallback steps are called "${names[index]}"`);

@@ -2,6 +2,7 @@
  * The rungs of one call: attempt → retry → fallback, each attempt within its guards and time limits. What a call is, and
  * where it runs, is the climber's: a graph node, a tool, or any function.
  */
+import type { Cancellation } from "../core/abort.js";
 import type { Clock } from "../core/clock.js";
 import { type AttemptRecord, NODE_STEP } from "../core/records.js";
 import { CATEGORY_POLICIES } from "../errors/categories.js";
@@ -30,6 +31,8 @@ export interface Climber<S extends LadderStep> {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly signal: AbortSignal | undefined;
+  /** The work that the call is part of; default the one that `signal` belongs to. */
+  readonly within?: Cancellation | undefined;
   /** Where shared breakers are kept. */
   readonly home: BreakerHome | undefined;
   /** No policy further out could repeat the call. */
@@ -46,6 +49,8 @@ export interface Climber<S extends LadderStep> {
   sleep(ms: number): Promise<void>;
   /** Failed attempts of a process that died; undefined where there can be none. */
   readonly earlier?: ((step: S) => Promise<readonly AttemptRecord[]> | undefined) | undefined;
+  /** Asked before each attempt, and before anything is taken for it. @throws when there is to be none */
+  readonly allow?: ((step: S) => Promise<void> | undefined) | undefined;
   estimatedTokens?: (() => number) | undefined;
   /** An answer that is outdated. */
   stale?: (() => Found | undefined | Promise<Found | undefined>) | undefined;
@@ -140,7 +145,7 @@ function tryStep<S extends LadderStep>(
   eligible?: (report: ErrorReport) => readonly S[],
   earlier?: readonly AttemptRecord[],
 ): Promise<unknown> {
-  const { clock, signal } = climber;
+  const { clock, signal, within, allow } = climber;
   const guards = step.service?.().guards(climber.home);
   const call = {
     what: () => climber.what(step),
@@ -148,13 +153,21 @@ function tryStep<S extends LadderStep>(
     guards,
     clock,
     signal,
+    within,
     classify: climber.classify,
     estimatedTokens: climber.estimatedTokens,
   };
   const attempt = (running: RunningAttempt) => climber.attempt(step, running, because);
-  return retry((running) => guardedCall(attempt, running, call), step.retry, {
+  const guarded = (running: RunningAttempt) => {
+    const allowed = allow?.(step);
+    return allowed === undefined
+      ? guardedCall(attempt, running, call)
+      : allowed.then(() => guardedCall(attempt, running, call));
+  };
+  return retry(guarded, step.retry, {
     clock,
     signal,
+    within,
     random: climber.random,
     step: step.name,
     classify: climber.classify,

@@ -10,6 +10,8 @@ export type NextAttempt = Pick<AttemptRecord, "delayMs" | "gaveUp">;
 export interface Circumstances {
   readonly error: unknown;
   readonly random: () => number;
+  /** Ends the wait for the user's `retryOn`. */
+  readonly signal?: AbortSignal | undefined;
   /** Since the first attempt began. */
   readonly elapsedMs: () => number;
   /** Until the deadline of everything; infinite where there is none. */
@@ -31,9 +33,10 @@ export async function nextAttempt(
   if (before.length + 1 >= policy.maxAttempts || report.category === "cancelled") return NO_MORE;
   if (effects !== undefined)
     return { gaveUp: `the attempt had begun ${effects.join(", ")}, which must not happen twice` };
-  const wanted = await heard("retryOn", () => policy.retryOn?.(report, circumstances.error));
+  const ask = () => policy.retryOn?.(report, circumstances.error);
+  const wanted = policy.retryOn === undefined ? undefined : await heard("retryOn", ask, circumstances.signal);
   if (wanted === false) return { gaveUp: "retryOn said no" };
-  const row = categoryPolicy(policy, report.category);
+  const row = categoryPolicy(policy, report.category, wanted === true);
   const sameKind = before.filter((record) => record.report.category === report.category).length;
   const retryable = report.retryable || policy.categories[report.category]?.retries !== undefined;
   if (wanted !== true && (!retryable || sameKind >= row.retries)) return NO_MORE;

@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { cancellationOf, unlessAborted } from "../core/abort.js";
+import { markExhausted } from "../core/failures.js";
 import { parseOptions } from "../core/options.js";
 import { type AttemptRecord, NODE_STEP } from "../core/records.js";
 import type { ResultCache } from "../core/store-ports.js";
@@ -7,9 +9,10 @@ import { CancelledError, ConfigError } from "../errors/own-errors.js";
 import { DeadlineExceededError } from "../errors/policy-errors.js";
 import type { ErrorReport } from "../errors/report.js";
 import { type CompiledLadder, type CompiledStep, compileLadder } from "./compiled-ladder.js";
+import { heard } from "./heard.js";
 import { type Answer, type Climber, climbLadder } from "./ladder.js";
 import { checkLadder, type LadderOptions, ladderShape } from "./ladder-options.js";
-import { noteEffect, type RunningAttempt } from "./running-attempt.js";
+import type { RunningAttempt } from "./running-attempt.js";
 import type { BreakerHome } from "./service.js";
 import { withTimeLimit } from "./timeout.js";
 import { refuseInvalid } from "./validate.js";
@@ -56,6 +59,11 @@ const protectSchema = z
   })
   .superRefine(checkLadder);
 
+/** Nothing need be given to a function that takes nothing. */
+type ProtectedParameters<I> = unknown extends I
+  ? [input?: I, given?: { readonly signal?: AbortSignal | undefined }]
+  : [input: I, given?: { readonly signal?: AbortSignal | undefined }];
+
 type ProtectPolicy = z.output<typeof protectSchema>;
 
 /** What a function without a name is called. */
@@ -72,17 +80,17 @@ const UNNAMED = "call";
 export function protect<I, O, F = O>(
   fn: (input: I, call: ProtectedCall) => O | Promise<O>,
   options: ProtectOptions<I, O, F> = {},
-): (input: I, given?: { readonly signal?: AbortSignal | undefined }) => Promise<O | F> {
+): (...parameters: ProtectedParameters<I>) => Promise<O | F> {
   const label = options.name ?? (fn.name === "" ? UNNAMED : fn.name);
   const owner = `protect(${label})`;
   const policy = parseOptions(owner, protectSchema, options);
-  if (label === UNNAMED && policy.cache !== false && policy.cache.store === "shared")
+  if (options.name === undefined && policy.cache !== false && policy.cache.store === "shared")
     throw new ConfigError(
-      `${owner}: its answers are shared with other processes, under its name, and it has none; set the option "name"`,
+      `${owner}: its answers are shared with other processes, under a name that must tell it from all other functions; set the option "name"`,
     );
   const ladder = compileLadder(owner, label, fn as (input: unknown, call: ProtectedCall) => unknown, policy);
-  const isProtected = async (input: I, given: { readonly signal?: AbortSignal | undefined } = {}): Promise<O | F> =>
-    (await call(label, ladder, policy, input, given.signal)) as O | F;
+  const isProtected = async (...[input, given]: ProtectedParameters<I>): Promise<O | F> =>
+    (await call(label, ladder, policy, input, given?.signal)) as O | F;
   Object.defineProperty(isProtected, "name", { value: label });
   return isProtected;
 }
@@ -97,15 +105,21 @@ async function call(
   const { cache, node, fallbacks } = ladder;
   const key = cache?.keyOf(input);
   const shared = policy.persistence?.cache;
-  const fresh = cache === undefined || key === undefined ? undefined : await cache.fresh(key, shared);
-  if (fresh !== undefined) return fresh.value;
   signal?.throwIfAborted();
+  if (cache !== undefined && key !== undefined) {
+    const looked = cache.fresh(key, shared);
+    const fresh = looked instanceof Promise ? await unlessAborted(looked, signal) : looked;
+    if (fresh !== undefined) return fresh.value;
+  }
+  const seen = { degraded: false };
   const stale = cache === undefined || key === undefined ? undefined : () => cache.stale(key, shared);
   const climb = (outer: AbortSignal | undefined) =>
-    climbLadder(node, fallbacks, climberOf(label, policy, input, outer, stale));
+    climbLadder(node, fallbacks, climberOf(label, policy, input, outer, stale, seen));
   const answer = await withDeadline(label, policy, signal, climb);
-  if (answer.because !== undefined) policy.onDegraded?.(answer.answeredBy, answer.because);
-  else if (cache !== undefined && key !== undefined) await cache.put(key, answer.result, shared);
+  const { because, answeredBy } = answer;
+  if (because !== undefined || seen.degraded) cancellationOf(signal)?.noteDegraded();
+  if (because !== undefined) await heard("onDegraded", () => policy.onDegraded?.(answeredBy, because));
+  else if (!seen.degraded && cache !== undefined && key !== undefined) await cache.put(key, answer.result, shared);
   return answer.result;
 }
 
@@ -117,7 +131,12 @@ function withDeadline(
 ): Promise<Answer> {
   const limitMs = timeout === false ? undefined : timeout.deadlineMs;
   if (limitMs === undefined) return climb(outer);
-  const onLimit = () => new DeadlineExceededError(`Call "${label}"`, limitMs);
+  const onLimit = () => {
+    const error = new DeadlineExceededError(`Call "${label}"`, limitMs);
+    // All there was to try was tried in that time.
+    markExhausted(error);
+    return error;
+  };
   return withTimeLimit((scope) => climb(scope.signal), { limitMs, onLimit, clock, outer, inherited: true });
 }
 
@@ -127,6 +146,7 @@ function climberOf(
   input: unknown,
   signal: AbortSignal | undefined,
   stale: Climber<CompiledStep<ProtectedCall>>["stale"],
+  seen: { degraded: boolean },
 ): Climber<CompiledStep<ProtectedCall>> {
   const { clock, validate, estimateTokens, onFailedAttempt } = policy;
   const attempts: AttemptRecord[] = [];
@@ -145,11 +165,12 @@ function climberOf(
     async attempt(step, running, because) {
       const result = await step.run(input, new ToldCall(running), because as ErrorReport);
       if (validate !== undefined) await refuseInvalid(validate, result, () => what(step));
+      if (running.scope?.degraded === true) seen.degraded = true;
       return result;
     },
-    failed(_, record) {
+    async failed(_, record) {
       attempts.push(record);
-      onFailedAttempt?.(record);
+      if (onFailedAttempt !== undefined) await heard("onFailedAttempt", () => onFailedAttempt(record), signal);
     },
     sleep: (ms) => clock.sleep(ms, signal),
     estimatedTokens:
@@ -185,7 +206,7 @@ class ToldCall implements ProtectedCall {
     return (effect) => {
       if (this.#running.scope?.aborted === true)
         throw new CancelledError(`"${effect}" was not begun: this attempt was given up on; listen to its signal`);
-      noteEffect(this.#running, effect);
+      this.#running.scope?.noteEffect(effect);
     };
   }
 

@@ -45,11 +45,16 @@ export const NO_RETRY: RetryPolicy = retrySchema.parse({ maxAttempts: 1 });
 /** What a category grows by that the matrix does not retry, once an option says that it is to be retried. */
 const UNFORESEEN = { backoff: "exponential", initialDelayMs: 1000 } as const;
 
-/** The row of the matrix that applies under this policy. */
-export function categoryPolicy(policy: RetryPolicy, category: Category): CategoryPolicy {
+/**
+ * The row of the matrix that applies under this policy.
+ *
+ * @param isWanted a retry is to be made although the row may have none
+ */
+export function categoryPolicy(policy: RetryPolicy, category: Category, isWanted = false): CategoryPolicy {
   const override = policy.categories[category];
   const standard = CATEGORY_POLICIES[category];
-  const row = standard.retries === 0 && override?.retries !== undefined ? { ...standard, ...UNFORESEEN } : standard;
+  const row =
+    standard.retries === 0 && (override?.retries !== undefined || isWanted) ? { ...standard, ...UNFORESEEN } : standard;
   return {
     next: row.next,
     retries: override?.retries ?? row.retries,

@@ -1,6 +1,6 @@
-import { deadlineOf } from "../core/abort.js";
+import { type Cancellation, cancellationOf } from "../core/abort.js";
 import type { Clock } from "../core/clock.js";
-import { exhaustedMarks, markExhausted, takeExhausted } from "../core/failures.js";
+import { exhaustedMarks, isExhausted, markExhausted } from "../core/failures.js";
 import type { AttemptRecord } from "../core/records.js";
 import { classifyError } from "../errors/classify.js";
 import { rethrowControlFlow } from "../errors/control-flow.js";
@@ -8,7 +8,7 @@ import { asError } from "../errors/own-errors.js";
 import { AttemptsUsedUpError, PROCESS_DIED } from "../errors/policy-errors.js";
 import type { ErrorReport } from "../errors/report.js";
 import { heard } from "./heard.js";
-import { type NextAttempt, nextAttempt } from "./next-attempt.js";
+import { type Circumstances, type NextAttempt, nextAttempt } from "./next-attempt.js";
 import type { RetryPolicy } from "./retry-options.js";
 import type { RunningAttempt } from "./running-attempt.js";
 
@@ -16,8 +16,10 @@ export interface RetryEnvironment {
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  /** Ends waits and forbids further attempts; no wait is begun that would end after its deadline. */
+  /** Ends waits and forbids further attempts. */
   readonly signal?: AbortSignal | undefined;
+  /** The work that this is part of; no wait is begun that would end after its deadline. Default that of `signal`. */
+  readonly within?: Cancellation | undefined;
   /** Waits between attempts; may end early by throwing. */
   readonly sleep: (ms: number) => Promise<void>;
   /** Name of what is tried: "node", or a fallback step. */
@@ -31,7 +33,7 @@ export interface RetryEnvironment {
   /** Default: classifyError. */
   readonly classify?: (error: unknown) => ErrorReport;
   /** Bounds the retries of all callers of a service together. */
-  readonly budget?: { call(): void; tryRetry(): boolean } | undefined;
+  readonly budget?: { tryRetry(): boolean } | undefined;
   /** Whether something simpler could answer for this failure. */
   readonly fallbackLeft?: ((report: ErrorReport) => boolean) | undefined;
 }
@@ -54,34 +56,42 @@ export async function retry<T>(
   policy: RetryPolicy,
   environment: RetryEnvironment,
 ): Promise<T> {
-  const { clock, signal, budget, earlier = NONE } = environment;
+  const { clock, signal, earlier = NONE } = environment;
+  const within = environment.within ?? cancellationOf(signal);
   const began = clock.now();
   const startedAt = began - elapsedBefore(earlier);
   if (earlier.length > 0) await refuseUsedUp(policy, earlier, environment, startedAt);
-  budget?.call();
   let failures = earlier;
   for (;;) {
     const attemptStartedAt = failures === earlier ? began : clock.now();
     const attempt: RunningAttempt = { number: failures.length + 1, failures };
     const marksBefore = exhaustedMarks();
+    const effectsBefore = within?.effectsOfItsOwn ?? 0;
     try {
       return await run(attempt);
     } catch (thrown) {
       rethrowControlFlow(thrown);
       if (signal?.aborted) throw thrown;
       const error = asError(thrown);
-      const givenUpWithin = takeExhausted(error, marksBefore);
+      const givenUpWithin = isExhausted(error, marksBefore);
+      const effects = effectsOf(attempt, within, effectsBefore);
       const failed: AttemptRecord = {
         number: attempt.number,
         step: environment.step,
         startedAt: attemptStartedAt,
         durationMs: clock.now() - attemptStartedAt,
-        report: (environment.classify ?? classifyError)(error),
-        ...(attempt.effects === undefined ? {} : { effects: attempt.effects }),
+        report: reportOf(error, attempt, environment),
+        ...(effects === undefined ? {} : { effects }),
       };
       let next: NextAttempt = {};
       try {
-        if (!givenUpWithin) next = await decide(policy, failures, failed, environment, startedAt, error);
+        if (!givenUpWithin)
+          next = await decide(policy, failures, failed, environment, {
+            error,
+            elapsedMs: () => clock.now() - startedAt,
+            // What was refused before it was sent is no extra load.
+            wasSent: attempt.calledAt !== undefined,
+          });
       } finally {
         // Also when retryOn steers the graph: the attempt has failed all the same.
         failures = [...failures, { ...failed, ...next }];
@@ -94,7 +104,7 @@ export async function retry<T>(
         if (environment.outermost !== true && triedInVain) markExhausted(error);
         throw error;
       }
-      await heard("onRetry", () => policy.onRetry?.(failed.report, failed.number, delayMs));
+      await heard("onRetry", () => policy.onRetry?.(failed.report, failed.number, delayMs), signal);
       signal?.throwIfAborted();
       if (delayMs > 0) await environment.sleep(delayMs);
     }
@@ -106,18 +116,38 @@ function decide(
   before: readonly AttemptRecord[],
   failed: AttemptRecord,
   environment: RetryEnvironment,
-  startedAt: number,
-  error: unknown,
+  { wasSent, ...call }: Pick<Circumstances, "error" | "elapsedMs"> & { readonly wasSent: boolean },
 ): Promise<NextAttempt> {
   const { clock, signal, random, budget, fallbackLeft } = environment;
+  const { deadlineAt = Number.POSITIVE_INFINITY } = environment.within ?? cancellationOf(signal) ?? {};
   return nextAttempt(policy, before, failed, {
-    error,
+    ...call,
     random,
-    elapsedMs: () => clock.now() - startedAt,
-    deadlineInMs: () => (deadlineOf(signal) ?? Number.POSITIVE_INFINITY) - clock.now(),
-    budget,
+    signal,
+    deadlineInMs: () => deadlineAt - clock.now(),
+    budget: wasSent ? budget : undefined,
     fallbackLeft,
   });
+}
+
+/** What it has begun itself, and what was begun beside it by someone who knew only of the work it is part of. */
+function effectsOf(
+  { scope }: RunningAttempt,
+  within: Cancellation | undefined,
+  before: number,
+): readonly string[] | undefined {
+  const effects = scope?.effects ?? ((within?.effectsOfItsOwn ?? 0) > before ? within?.effects : undefined);
+  return effects === undefined ? undefined : [...effects];
+}
+
+/**
+ * What a failure means. An abort that nobody here asked for, neither the caller nor a limit of ours, is that of a limit
+ * within the call.
+ */
+function reportOf(error: Error, { scope }: RunningAttempt, environment: RetryEnvironment): ErrorReport {
+  const report = (environment.classify ?? classifyError)(error);
+  const foreign = /^(AbortError|APIUserAbortError)$/.test(error.name) && scope?.aborted !== true;
+  return report.category === "cancelled" && foreign ? { ...report, category: "timeout", retryable: true } : report;
 }
 
 /** The time that attempts of an earlier process took and waited; what lies between two processes does not count. */
@@ -134,11 +164,13 @@ async function refuseUsedUp(
   const last = earlier.at(-1);
   if (last === undefined) return;
   const error = new AttemptsUsedUpError(earlier.length, last.report);
+  const { clock } = environment;
   const died = last.report.code === PROCESS_DIED;
+  const circumstances = { error, elapsedMs: () => clock.now() - startedAt, wasSent: true };
   const left = died
-    ? (await decide(policy, earlier.slice(0, -1), last, environment, startedAt, error)).delayMs
+    ? (await decide(policy, earlier.slice(0, -1), last, environment, circumstances)).delayMs
     : last.delayMs;
-  if (left !== undefined && earlier.length < policy.maxAttempts) return;
+  if (left !== undefined && earlier.length < policy.maxAttempts && last.effects === undefined) return;
   if (environment.outermost !== true) markExhausted(error);
   throw error;
 }

@@ -8,21 +8,13 @@ export interface RunningAttempt {
   readonly number: number;
   /** The failed attempts before this one, oldest first. */
   readonly failures: readonly AttemptRecord[];
-  /** Effects on the outside world that it has begun and that must not be made twice; see {@link noteEffect}. */
-  effects?: string[];
   /** When the service was called, after every queue; ms since the Unix epoch. */
   calledAt?: number;
   /** Tokens it has used so far, where somebody counts them. */
   usedTokens?: number;
-  /** Ends it; set once it has begun. */
+  /** Ends it, and knows what it has begun; set once it runs. */
   scope?: Cancellation;
   liveness?: Liveness | undefined;
   /** Set once it has failed: what parts of it still do no longer counts. */
   hasFailed?: boolean;
-}
-
-/** Notes that the attempt has begun to change the outside world: if it fails now, it is not repeated blindly. */
-export function noteEffect(attempt: RunningAttempt, effect: string): void {
-  attempt.effects ??= [];
-  attempt.effects.push(effect);
 }

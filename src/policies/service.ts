@@ -56,6 +56,8 @@ export type ServicePolicy = z.output<typeof serviceSchema>;
 
 /** What stands between a call and the service. */
 export interface Guards {
+  /** Whose they are: the same object for all guards of a service. */
+  readonly service: object;
   readonly breaker: Breaker | undefined;
   readonly bulkhead: Bulkhead | undefined;
   readonly rateLimit: RateLimit | undefined;
@@ -105,10 +107,16 @@ export function serviceNamed(name: string): Service {
   return defined.get(name) ?? defineService(name);
 }
 
+/** The policy of the service of this name, as far as it is defined by now; asking defines nothing. */
+export function policyNamed(name: string): ServicePolicy {
+  return defined.get(name)?.policy ?? serviceSchema.parse({});
+}
+
 /** A service that only its caller knows. */
 export function createService(name: string, policy: ServicePolicy): Service {
   const { clock } = policy;
   const shared = {
+    service: {},
     bulkhead: policy.bulkhead === false ? undefined : createBulkhead(name, policy.bulkhead, { clock }),
     rateLimit: policy.rateLimit === false ? undefined : createRateLimit(name, policy.rateLimit, { clock }),
     retryBudget: policy.retryBudget === false ? undefined : createRetryBudget(name, policy.retryBudget, { clock }),

@@ -47,6 +47,10 @@ export interface TimeLimit {
   readonly onLimit: () => Error;
   readonly clock: Clock;
   readonly outer?: AbortSignal | undefined;
+  /** The work that this is part of; default the one that `outer` belongs to. */
+  readonly within?: Cancellation | undefined;
+  /** The service that the work has been admitted to. */
+  readonly holds?: object | undefined;
   /** The limit is a deadline that everything within has to keep. */
   readonly inherited?: boolean;
 }
@@ -59,17 +63,19 @@ export interface TimeLimit {
  */
 export function withTimeLimit<T>(work: (scope: Cancellation) => Promise<T>, limit: TimeLimit): Promise<T> {
   return new Promise<T>((resolve, reject) => {
-    const { limitMs, clock, outer } = limit;
+    const { limitMs, clock, outer, within, holds } = limit;
     let callOff: (() => void) | undefined;
     const deadlineAt = limit.inherited === true && limitMs !== undefined ? clock.now() + limitMs : undefined;
-    const scope = new Cancellation(
+    const scope = new Cancellation({
       outer,
-      (reason) => {
+      ...(within === undefined ? {} : { within }),
+      holds,
+      deadlineAt,
+      onAbort: (reason) => {
         callOff?.();
         reject(reason);
       },
-      deadlineAt,
-    );
+    });
     if (scope.aborted) return;
     if (limitMs !== undefined) callOff = clock.after(limitMs, () => scope.abort(limit.onLimit()));
     const end = () => {

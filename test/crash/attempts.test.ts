@@ -10,6 +10,7 @@ import {
   createDatabase,
   createFolder,
   describeOnPostgres,
+  hasPostgres,
   type TestDatabase,
   type TestFolder,
 } from "../support/databases.js";
@@ -24,7 +25,12 @@ interface Thread {
   readonly journal: string;
 }
 
-function countsOn(urlOf: () => string) {
+const full = process.env.LGR_TEST_DEPTH === "full";
+/** The database that shows everything; the other shows what is its own, that it is durable. All do in full depth. */
+const everywhere = full || !hasPostgres;
+
+function countsOn(urlOf: () => string, { sample = false } = {}) {
+  const itInFull = sample ? it.skip : it;
   let folder: TestFolder;
   beforeAll(() => {
     folder = createFolder();
@@ -61,7 +67,7 @@ function countsOn(urlOf: () => string) {
   }
   const resumed = (thread: Thread) => inThisProcess(thread, (graph) => resumeThread(graph, thread.id));
 
-  it("a success reads and writes no attempts", async () => {
+  itInFull("a success reads and writes no attempts", async () => {
     const output = await inChild(newThread("succeeds"), "run", "");
     expect(output).toContain("node.attempt.after 1");
     expect(output).not.toContain("attempts.");
@@ -80,7 +86,7 @@ function countsOn(urlOf: () => string) {
     ]);
   });
 
-  it("killed during attempt 3 of 4, one is left to a plain invoke as well", async () => {
+  itInFull("killed during attempt 3 of 4, one is left to a plain invoke as well", async () => {
     const thread = newThread("alone");
     await inChild(thread, "run", "node 3");
     const asked = await inThisProcess(thread, async (graph) => {
@@ -92,7 +98,7 @@ function countsOn(urlOf: () => string) {
     expect(asked).toMatchObject([{ value: { attempts: [{}, {}, { report: { code: "PROCESS_DIED" } }, {}] } }]);
   });
 
-  it("killed in the wait before attempt 3, that one counts as made", async () => {
+  itInFull("killed in the wait before attempt 3, that one counts as made", async () => {
     const thread = newThread("alone");
     await inChild(thread, "run", "attempts.append.after 2");
     const stopped = await resumed(thread);
@@ -100,7 +106,7 @@ function countsOn(urlOf: () => string) {
     expect(attemptsIn(stopped)).toHaveLength(4);
   });
 
-  it("killed in attempt 1, when nothing is written of it, the takeover counts it", async () => {
+  itInFull("killed in attempt 1, when nothing is written of it, the takeover counts it", async () => {
     const thread = newThread("alone");
     await inChild(thread, "run", "node 1");
     const stopped = await resumed(thread);
@@ -108,17 +114,20 @@ function countsOn(urlOf: () => string) {
     expect(attemptsIn(stopped)[0]).toBe("node 1 PROCESS_DIED");
   });
 
-  it("a node that kills its process each time reaches the person after as many processes as it has attempts", async () => {
-    const thread = newThread("alone");
-    await inChild(thread, "run", "node 1");
-    for (const place of ["node 2", "node 3", "node 4"]) await inChild(thread, "resume", place);
-    const stopped = await resumed(thread);
-    expect(begunIn(thread.journal)).toEqual(["node 1", "node 2", "node 3", "node 4"]);
-    expect(attemptsIn(stopped)).toEqual([1, 2, 3, 4].map((number) => `node ${number} PROCESS_DIED`));
-    expect(stopped.waitingFor[0]?.request?.failure).toMatchObject({ code: "ATTEMPTS_USED_UP" });
-  });
+  itInFull(
+    "a node that kills its process each time reaches the person after as many processes as it has attempts",
+    async () => {
+      const thread = newThread("alone");
+      await inChild(thread, "run", "node 1");
+      for (const place of ["node 2", "node 3", "node 4"]) await inChild(thread, "resume", place);
+      const stopped = await resumed(thread);
+      expect(begunIn(thread.journal)).toEqual(["node 1", "node 2", "node 3", "node 4"]);
+      expect(attemptsIn(stopped)).toEqual([1, 2, 3, 4].map((number) => `node ${number} PROCESS_DIED`));
+      expect(stopped.waitingFor[0]?.request?.failure).toMatchObject({ code: "ATTEMPTS_USED_UP" });
+    },
+  );
 
-  it.each([
+  itInFull.each([
     "attempts.append.after 4",
     "attempts.mark.after 1",
     "checkpoint.writes.before 3",
@@ -134,21 +143,24 @@ function countsOn(urlOf: () => string) {
     expect(attemptsIn(stopped)).toEqual([1, 2, 3, 4].map((number) => `node ${number} server_error`));
   });
 
-  it("killed while a fallback is at it, the node is not tried again and the fallback goes on counting", async () => {
-    const thread = newThread("withFallback");
-    await inChild(thread, "run", "other 2");
-    const stopped = await resumed(thread);
-    expect(begunIn(thread.journal)).toEqual(["node 1", "node 2", "other 1", "other 2", "other 3"]);
-    expect(attemptsIn(stopped)).toEqual([
-      "node 1 server_error",
-      "node 2 server_error",
-      "other 1 server_error",
-      "other 2 PROCESS_DIED",
-      "other 3 server_error",
-    ]);
-  });
+  itInFull(
+    "killed while a fallback is at it, the node is not tried again and the fallback goes on counting",
+    async () => {
+      const thread = newThread("withFallback");
+      await inChild(thread, "run", "other 2");
+      const stopped = await resumed(thread);
+      expect(begunIn(thread.journal)).toEqual(["node 1", "node 2", "other 1", "other 2", "other 3"]);
+      expect(attemptsIn(stopped)).toEqual([
+        "node 1 server_error",
+        "node 2 server_error",
+        "other 1 server_error",
+        "other 2 PROCESS_DIED",
+        "other 3 server_error",
+      ]);
+    },
+  );
 
-  it("killed in the node's last attempt, the fallback has all of its own", async () => {
+  itInFull("killed in the node's last attempt, the fallback has all of its own", async () => {
     const thread = newThread("withFallback");
     await inChild(thread, "run", "node 2");
     const stopped = await resumed(thread);
@@ -173,7 +185,7 @@ function attemptsIn({ status, waitingFor }: RunResult): string[] {
 describe("attempts on an embedded Postgres", () => {
   const embedded = createFolder();
   afterAll(() => embedded.remove());
-  countsOn(() => `pglite:${join(embedded.path, "data")}`);
+  countsOn(() => `pglite:${join(embedded.path, "data")}`, { sample: !everywhere });
 });
 
 describeOnPostgres("attempts on PostgreSQL", () => {

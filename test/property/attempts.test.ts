@@ -70,7 +70,7 @@ async function attemptsOf(
   const records: AttemptRecord[] = [...earlier];
   const waits: { atMs: number; ms: number }[] = [];
   const stopped = new Error("stopped");
-  const scope = new Cancellation(undefined, undefined, deadlineMs === undefined ? undefined : startedAt + deadlineMs);
+  const scope = new Cancellation({ deadlineAt: deadlineMs === undefined ? undefined : startedAt + deadlineMs });
   let next = earlier.length;
   const fails = async (): Promise<never> => {
     const made = failures[next] as Failure;

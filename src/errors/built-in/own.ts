@@ -49,4 +49,8 @@ export const OWN_NAME_RULES: readonly ErrorRule[] = [
   row("open circuit by name", "model_unavailable", named("CircuitOpenError")),
   row("no room by name", "rate_limit", named("BulkheadFullError", "RateLimitedError")),
   row("budget by name", "quota", named("BudgetExceededError")),
+  row("degraded input by name", "environment", named("DegradedInputError", "NoStaleAnswerError", "IsolationError")),
+  row("thread by name", "not_found", named("ThreadError")),
+  // What it was that failed is not known any more; that nothing is left to try is.
+  row("given up by name", "stuck", named("AttemptsUsedUpError", "NodeFailedError")),
 ];

@@ -79,13 +79,16 @@ export const breakerSchema = z.strictObject({
   /** How long a probe has to tell what came of it. After that another may be made, and what it tells is ignored. */
   probeLeaseMs: z.number().positive().default(60_000),
   /**
-   * The failures that speak of the service's health: it cannot be reached, does not answer, or says that it is broken.
+   * The failures that speak of the service's health: it cannot be reached, does not answer, or says that it is broken; a
+   * tool fails by itself.
    * Others leave the breaker as it is. `rate_limit` and `quota` are answers of a healthy service to this caller, which
    * Retry-After and budgets deal with; `malformed_output`, `context_length`, `content_policy`, `not_found` and
    * `invalid_input` speak of one request; `auth` and `permission` of the credentials; `bug`, `environment` and
    * `cancelled` of this side; and `unknown` might be any of these.
    */
-  counts: z.array(z.enum(CATEGORIES)).default(["network", "timeout", "server_error", "model_unavailable"]),
+  counts: z
+    .array(z.enum(CATEGORIES))
+    .default(["network", "timeout", "server_error", "model_unavailable", "tool_execution"]),
 });
 
 export type BreakerOptions = z.input<typeof breakerSchema>;

@@ -1,7 +1,7 @@
 /** A shared breaker as its store keeps it, under the name of the service. */
 import { z } from "zod";
 import type { Versioned, VersionedStore } from "../../core/store-ports.js";
-import { asError } from "../../errors/own-errors.js";
+import { asError, ConfigError } from "../../errors/own-errors.js";
 import { BreakerStoreError } from "../../errors/policy-errors.js";
 import { type BreakerState, closedState, stateSchema } from "./breaker-state.js";
 import { type Override, overridden } from "./breaker-transitions.js";
@@ -110,7 +110,8 @@ export type BreakerListing =
  * All shared breakers of a store (`openPersistence(…).breakers`), in the order of their services. `nowMs` is the time by
  * the store's clock, which the times of the states are by.
  */
-export async function listBreakers(store: VersionedStore): Promise<readonly BreakerListing[]> {
+export async function listBreakers(store: VersionedStore | undefined): Promise<readonly BreakerListing[]> {
+  if (store === undefined) throw new ConfigError("This persistence keeps no shared breakers: each process has its own");
   const rows = await store.list();
   return rows.map(({ key: service, value, nowMs }): BreakerListing => {
     const read = decodeBreaker(value);

@@ -285,7 +285,7 @@ function conversation(checkpointer: BaseCheckpointSaver, store: "process" | "sha
     asked,
     async messages(threadId: string) {
       const input = { messages: [new HumanMessage({ content: "Where is order 17?", id: "question" })] };
-      return (await graph.invoke(input, { configurable: { thread_id: threadId } })).messages.slice(1);
+      return (await graph.invoke(input, { configurable: { thread_id: threadId, graph_id: "chat" } })).messages.slice(1);
     },
   };
 }

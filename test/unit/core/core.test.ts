@@ -1,15 +1,15 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
-import { Cancellation, deadlineOf } from "../../../src/core/abort.js";
+import { Cancellation, cancellationOf, unlessAborted } from "../../../src/core/abort.js";
 import { systemClock } from "../../../src/core/clock.js";
 import { crashPoint, onCrashPoint } from "../../../src/core/crash-points.js";
 import { createEventBus } from "../../../src/core/events.js";
 import {
   exhaustedMarks,
   failureOf,
+  isExhausted,
   markExhausted,
   recordFailure,
-  takeExhausted,
   takeFailure,
 } from "../../../src/core/failures.js";
 import { parseOptions } from "../../../src/core/options.js";
@@ -83,7 +83,7 @@ describe("a cancellation", () => {
   it("aborts with its outer signal, for the same reason, and tells at once", () => {
     const outer = new AbortController();
     const told: unknown[] = [];
-    const scope = new Cancellation(outer.signal, (reason) => told.push(reason));
+    const scope = new Cancellation({ outer: outer.signal, onAbort: (reason) => told.push(reason) });
     expect(scope.aborted).toBe(false);
     outer.abort("outer");
     scope.abort("later");
@@ -92,36 +92,77 @@ describe("a cancellation", () => {
   });
 
   it("has aborted from the start when its outer signal has, and aborts by itself", () => {
-    expect(new Cancellation(AbortSignal.abort("before")).signal.reason).toBe("before");
+    expect(new Cancellation({ outer: AbortSignal.abort("before") }).signal.reason).toBe("before");
     const own = new Cancellation();
     const { signal } = own;
     own.abort("own");
     expect(signal.reason).toBe("own");
   });
 
-  it("lets go of its outer signal, by itself once it has aborted", () => {
-    const outer = new AbortController();
-    const scope = new Cancellation(outer.signal);
-    scope.dispose();
-    outer.abort();
-    expect(scope.signal.aborted).toBe(false);
-    const spied = new AbortController();
-    let removed = 0;
-    spied.signal.removeEventListener = () => {
-      removed += 1;
+  it("shares one listener with all others of its outer signal, and lets go when the last has ended", () => {
+    const { signal } = new AbortController();
+    let listeners = 0;
+    const { addEventListener, removeEventListener } = signal;
+    signal.addEventListener = (...parameters: Parameters<typeof addEventListener>) => {
+      listeners += 1;
+      addEventListener.apply(signal, parameters);
     };
-    new Cancellation(spied.signal).abort("own");
-    expect(removed).toBe(1);
+    signal.removeEventListener = (...parameters: Parameters<typeof removeEventListener>) => {
+      listeners -= 1;
+      removeEventListener.apply(signal, parameters);
+    };
+    const scopes = Array.from({ length: 20 }, () => new Cancellation({ outer: signal }));
+    expect(listeners).toBe(1);
+    for (const scope of scopes.slice(1)) scope.dispose();
+    expect(listeners).toBe(1);
+    scopes[0]?.abort("own");
+    expect(listeners).toBe(0);
   });
 
   it("passes a deadline on to everything beneath it, and the earlier one wins", () => {
-    const outer = new Cancellation(undefined, undefined, 500);
-    expect(deadlineOf(outer.signal)).toBe(500);
-    expect(deadlineOf(new Cancellation(outer.signal).signal)).toBe(500);
-    expect(new Cancellation(outer.signal, undefined, 900).deadlineAt).toBe(500);
-    expect(new Cancellation(outer.signal, undefined, 100).deadlineAt).toBe(100);
-    expect(deadlineOf(new AbortController().signal)).toBeUndefined();
-    expect(deadlineOf(undefined)).toBeUndefined();
+    const outer = new Cancellation({ deadlineAt: 500 });
+    expect(cancellationOf(outer.signal)).toBe(outer);
+    expect(new Cancellation({ outer: outer.signal }).deadlineAt).toBe(500);
+    expect(new Cancellation({ outer: outer.signal, deadlineAt: 900 }).deadlineAt).toBe(500);
+    expect(new Cancellation({ outer: outer.signal, deadlineAt: 100 }).deadlineAt).toBe(100);
+    expect(new Cancellation({ outer: new AbortController().signal, within: outer }).deadlineAt).toBe(500);
+    expect(cancellationOf(new AbortController().signal)).toBeUndefined();
+    expect(cancellationOf(undefined)).toBeUndefined();
+  });
+
+  it("tells everything further out of effects and of degraded answers, and nothing further in", () => {
+    const outer = new Cancellation();
+    const middle = new Cancellation({ outer: outer.signal });
+    const inner = new Cancellation({ outer: middle.signal });
+    middle.noteEffect("charge");
+    middle.noteDegraded();
+    expect([outer, middle, inner].map((one) => [...(one.effects ?? [])])).toEqual([["charge"], ["charge"], []]);
+    expect([outer, middle, inner].map((one) => one.effectsOfItsOwn)).toEqual([0, 1, 0]);
+    expect([outer, middle, inner].map((one) => one.degraded)).toEqual([true, true, false]);
+  });
+
+  it("holds the service that it, or something further out, was admitted to", () => {
+    const service = {};
+    const outer = new Cancellation({ holds: service });
+    expect(new Cancellation({ outer: outer.signal }).holds(service)).toBe(true);
+    expect(new Cancellation({ outer: outer.signal }).holds({})).toBe(false);
+  });
+});
+
+describe("waiting unless aborted", () => {
+  it("gives the result or the failure, and leaves the signal alone", async () => {
+    const { signal } = new AbortController();
+    expect(await unlessAborted(Promise.resolve(1), signal)).toBe(1);
+    expect(await unlessAborted(Promise.resolve(1), undefined)).toBe(1);
+    await expect(unlessAborted(Promise.reject(new Error("x")), signal)).rejects.toThrow("x");
+  });
+
+  it("ends at once with the signal's reason", async () => {
+    const controller = new AbortController();
+    const waiting = unlessAborted(new Promise(() => undefined), controller.signal);
+    controller.abort("enough");
+    await expect(waiting).rejects.toBe("enough");
+    await expect(unlessAborted(new Promise(() => undefined), controller.signal)).rejects.toBe("enough");
   });
 });
 
@@ -250,19 +291,17 @@ describe("facts about errors", () => {
     expect(takeFailure(eternal, "4999")).toEqual({ node: "4999" });
   });
 
-  it("an exhausted one is told once, beneath wrappers too", () => {
+  it("an exhausted one is known for one, beneath wrappers and among several too, by all who wait for it", () => {
     const cause = new Error("cause");
-    markExhausted(cause);
-    expect(takeExhausted(new Error("outer", { cause }))).toBe(true);
-    expect(takeExhausted(cause)).toBe(false);
-    markExhausted(cause);
     const since = exhaustedMarks();
-    expect(takeExhausted(cause, since), "a mark of an earlier call").toBe(false);
     markExhausted(cause);
-    expect(takeExhausted(cause, since)).toBe(true);
+    for (const error of [cause, new Error("outer", { cause }), new AggregateError([new Error("other"), cause])]) {
+      expect(isExhausted(error, since)).toBe(true);
+      expect(isExhausted(error, exhaustedMarks()), "a mark of an earlier call").toBe(false);
+    }
     const round = new Error("round") as Error & { cause?: unknown };
     round.cause = round;
-    expect(takeExhausted(round)).toBe(false);
+    expect(isExhausted(round)).toBe(false);
   });
 });
 

@@ -17,9 +17,8 @@ import { z } from "zod";
 import {
   interruptCounter,
   ownConfigurable,
-  questionsAfter,
+  questionsOf,
   runInConfig,
-  setInterruptCounter,
 } from "../../../src/langgraph/attempt-internals.js";
 import {
   announceParentCommand,
@@ -169,7 +168,8 @@ describe("LangGraph", () => {
   it("takes the scratchpad's counter for the number of the next question", async () => {
     const graph = withNode((_, config) => {
       const first = interrupt("first?");
-      setInterruptCounter(config, -1);
+      const { __pregel_scratchpad: pad } = config.configurable as Record<string, { interruptCounter: number }>;
+      if (pad !== undefined) pad.interruptCounter = -1;
       return { log: [String(first), String(interrupt("first, again?"))] };
     }).compile({ checkpointer: new MemorySaver() });
     await graph.invoke({ value: 1 }, thread);
@@ -180,15 +180,15 @@ describe("LangGraph", () => {
     const open = { open: () => true, passed: () => undefined };
     const graph = withNode(async (_, config) => {
       const first = interrupt("first?");
-      const questions = questionsAfter(-1);
-      const configurable = ownConfigurable(config, questions, open);
+      const questions = questionsOf(config, [0], -1);
+      const { configurable } = ownConfigurable(config, questions, open);
       const own: LangGraphRunnableConfig = { ...config, configurable };
       const again = await runInConfig(own, async () => interrupt("first, again?"));
       return { log: [String(first), String(again), `${interruptCounter(config)} ${questions.latest}`] };
     }).compile({ checkpointer: new MemorySaver() });
     await graph.invoke({ value: 1 }, thread);
     expect(await graph.invoke(new Command({ resume: "yes" }), thread)).toMatchObject({ log: ["yes", "yes", "0 0"] });
-    expect(ownConfigurable({ configurable: { a: 1 } }, questionsAfter(-1), open)).toEqual({ a: 1 });
+    expect(ownConfigurable({ configurable: { a: 1 } }, questionsOf({}, [], -1), open).configurable).toEqual({ a: 1 });
   });
 
   it("writes through functions of the configurable, so that they can be closed, and asks through the scratchpad", async () => {
@@ -197,9 +197,10 @@ describe("LangGraph", () => {
     const late: string[] = [];
     const graph = withNode(async (_, config) => {
       const gate = { open: () => isOpen, passed: () => passed.push("write") };
-      const configurable = ownConfigurable(config, questionsAfter(-1), gate);
+      const { configurable, flush } = ownConfigurable(config, questionsOf(config, [], -1), gate);
       const send = configurable.__pregel_send as (writes: unknown) => void;
       send([["log", ["in time"]]]);
+      flush?.();
       isOpen = false;
       send([["log", ["too late"]]]);
       try {

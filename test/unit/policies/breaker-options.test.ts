@@ -11,7 +11,7 @@ describe("the options of a circuit breaker", () => {
       recoveryMs: 60_000,
       halfOpenSuccesses: 3,
       probeLeaseMs: 60_000,
-      counts: ["network", "timeout", "server_error", "model_unavailable"],
+      counts: ["network", "timeout", "server_error", "model_unavailable", "tool_execution"],
     });
   });
 

@@ -162,7 +162,7 @@ describe("the circuit breaker", () => {
     expect(guards.breaker?.state.kind).toBe("open");
   });
 
-  it("counts a deadline further out as the service's silence, and a caller that gave up as nothing", async () => {
+  it("counts a caller that gave up as nothing, also one that had little time", async () => {
     const { clock, guards, once } = serviceWith({ circuitBreaker: AFTER_ONE });
     const aborted = async (reason: unknown) => {
       const abort = new AbortController();
@@ -174,7 +174,7 @@ describe("the circuit breaker", () => {
     expect(await aborted(new DOMException("enough", "AbortError"))).toBe(20);
     expect(guards.breaker?.state.kind).toBe("closed");
     expect(await aborted(new DeadlineExceededError("All", 5))).toBe("DEADLINE_EXCEEDED");
-    expect(guards.breaker?.state.kind).toBe("open");
+    expect(guards.breaker?.state.kind).toBe("closed");
   });
 
   it("measures the call, not the queues before it", async () => {

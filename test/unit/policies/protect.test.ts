@@ -519,7 +519,7 @@ describe("the cache", () => {
 
   it("refuses to share the answers of a function without a name", () => {
     const shared = { cache: { ttlMs: 1000, store: "shared" } } as const;
-    expect(() => protect(async () => 1, shared)).toThrowError(/has none; set the option "name"/);
+    expect(() => protect(async () => 1, shared)).toThrowError(/set the option "name"/);
     expect(() => protect(async () => 1, { ...shared, name: "one" })).not.toThrow();
   });
 

@@ -47,7 +47,7 @@ describe("a service that is defined", () => {
   it("has a circuit breaker, and nothing else unless it is asked for", () => {
     const { breaker, ...others } = defineService(freshName()).guards();
     expect(breaker?.state.kind).toBe("closed");
-    expect(Object.values(others).filter((one) => one !== undefined)).toEqual([0]);
+    expect(Object.values(others).filter((one) => one !== undefined)).toEqual([{}, 0]);
     const all = defineService(freshName(), {
       circuitBreaker: false,
       bulkhead: {},
