@@ -14,6 +14,7 @@ import { refuseInvalid } from "../policies/validate.js";
 import { interruptCounter, questionsOf } from "./attempt-internals.js";
 import { type AttemptMarker, runAttempt } from "./attempt-scope.js";
 import { answerRefused, namespaceOf } from "./internals.js";
+import { inFrame } from "./named-frame.js";
 import type { NodeEntry } from "./node-entry.js";
 import { waitInRun } from "./run-context.js";
 import { allowedBy, watched } from "./watched-config.js";
@@ -32,6 +33,7 @@ export function nodeClimber(entry: NodeEntry, config: LangGraphRunnableConfig): 
   let numbers: number[] = [];
   let questions = questionsOf(config, numbers, askedBefore);
 
+  const name = entry.isTool ? entry.label : context.node;
   const whole = entry.isTool ? `tool "${entry.label}"` : `node "${context.node}"`;
   const what = (step: Step) =>
     step.name === NODE_STEP ? `${whole[0]?.toUpperCase()}${whole.slice(1)}` : `Fallback "${step.name}" of ${whole}`;
@@ -46,7 +48,7 @@ export function nodeClimber(entry: NodeEntry, config: LangGraphRunnableConfig): 
 
   function work(step: Step, because: ErrorReport | undefined, own: LangGraphRunnableConfig): unknown {
     if (context.injectedFault !== undefined) throw new InjectedFaultError(context.node, context.injectedFault);
-    const result = step.run(entry.input, own, because as ErrorReport);
+    const result = inFrame(name, () => step.run(entry.input, own, because as ErrorReport));
     return policy.validate === undefined ? result : validated(step, result);
   }
 

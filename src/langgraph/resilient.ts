@@ -75,7 +75,6 @@ export function resilient<I, O, F = O>(
 
 /** The function that enters a decorated node or tool. */
 export function entrance<I, O>(decorated: Decorated): DecoratedNode<I, O> {
-  // The one async function of an entry that has the node's name: it is what a stack trace shows.
   const enter = async (input: I, config: LangGraphRunnableConfig = ambientConfig()): Promise<O> => {
     const entry = nodeEntry(decorated, input, config);
     try {
