@@ -8,6 +8,7 @@ import { RunAbortedError } from "../errors/own-errors.js";
 import { ACTIONS, type Decision, decisionSchema } from "../recovery/decision.js";
 import { type InterventionRequest, interventionRequest } from "../recovery/intervention-request.js";
 import { sealReentry } from "./envelope.js";
+import { nodesAround } from "./internals.js";
 import { type RunContext, runContextOf } from "./run-context.js";
 
 /** Configurable key: the alias of the thread, for commands that people can type. */
@@ -123,7 +124,9 @@ function requestContext(config: LangGraphRunnableConfig) {
   const configurable = (config.configurable ?? {}) as Record<string, unknown>;
   const id = config.executionInfo?.checkpointId;
   const step = config.metadata?.langgraph_step;
+  const within = nodesAround(config);
   return {
+    within: within.length === 0 ? undefined : within,
     threadId: text(configurable.thread_id),
     threadName: text(configurable[THREAD_NAME_KEY]),
     graph: text(configurable.graph_id),

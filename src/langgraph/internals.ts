@@ -162,6 +162,12 @@ export function namespaceOf(config: LangGraphRunnableConfig): string {
   return String(config.configurable?.checkpoint_ns ?? "");
 }
 
+/** The nodes of the graphs around this task's own, outermost first. Assumption: a namespace is `node:task|node:task`. */
+export function nodesAround(config: LangGraphRunnableConfig): readonly string[] {
+  const path = namespaceOf(config).split("|").slice(0, -1);
+  return path.map((segment) => segment.split(":")[0] ?? segment);
+}
+
 /** Assumption: an error handler's namespace is that of the failed task and one segment of its own. */
 export function failedTaskNamespace(handlerConfig: LangGraphRunnableConfig): string {
   const own = namespaceOf(handlerConfig);

@@ -13,6 +13,8 @@ export interface InterventionRequest {
   readonly kind: "intervention";
   /** The node that failed. */
   readonly node: string;
+  /** The nodes of the graphs around, outermost first; absent for a node of the root graph. */
+  readonly within?: readonly string[];
   readonly threadId?: string;
   readonly graph?: string;
   /** One sentence: what failed and how. */
@@ -38,6 +40,7 @@ export interface RequestContext {
   /** The alias people use; the thread ID where there is none. */
   readonly threadName?: string | undefined;
   readonly graph?: string | undefined;
+  readonly within?: readonly string[] | undefined;
   readonly checkpoint?: { readonly id: string; readonly step?: number } | undefined;
 }
 
@@ -56,6 +59,7 @@ export function interventionRequest(
     v: 1,
     kind: "intervention",
     node: failure.node,
+    ...(context.within === undefined ? {} : { within: context.within }),
     ...(context.threadId === undefined ? {} : { threadId: context.threadId }),
     ...(context.graph === undefined ? {} : { graph: context.graph }),
     summary: summaryOf(failure, tried),

@@ -183,7 +183,8 @@ async function checkUpdate(
   answer: Decision,
 ): Promise<void> {
   const update = answer.action === "adjust" ? answer.state : answer.action === "provide" ? answer.result : undefined;
-  if (typeof update !== "object" || update === null || !Object.hasOwn(graph.nodes, request.node)) return;
+  // The state of a subgraph is its own, though the root may have a node of the same name.
+  if (typeof update !== "object" || update === null || request.within !== undefined) return;
   const keys = Object.keys(update);
   const unknown = keys.filter((key) => !Object.hasOwn(graph.channels, key));
   if (unknown.length > 0) {

@@ -14,6 +14,7 @@ import {
   beginEffect,
   defineService,
   explain,
+  installRecovery,
   openPersistence,
   protect,
   requireUndegraded,
@@ -332,6 +333,37 @@ describe("degraded answers", () => {
       { threadId: "t" },
     );
     expect(result.error?.message).toMatch(/installRecovery declares it/);
+  });
+});
+
+describe("a decision for a node of a subgraph", () => {
+  it("is held against the subgraph's state and not against that of a node of the same name outside", async () => {
+    const Inner = Annotation.Root({ draft: Annotation<string> });
+    let down = true;
+    const inner = new StateGraph(Inner)
+      .addNode(
+        "write",
+        resilient(
+          async () => {
+            if (down) throw e503();
+            return { draft: "written" };
+          },
+          { retry: false },
+        ),
+      )
+      .addEdge(START, "write");
+    const compiled = installRecovery(inner).compile();
+    const builder = new StateGraph(State)
+      .addNode("sub", async () => ({ log: [(await compiled.invoke({ draft: "" })).draft] }))
+      .addNode("write", async () => ({ log: ["root"] }))
+      .addEdge(START, "sub")
+      .addEdge("sub", "write");
+    const graph = builder.compile({ checkpointer: openPersistence("memory:").checkpointer });
+    const stopped = await runThread(graph, {}, { threadId: "t" });
+    expect(stopped.waitingFor[0]?.request).toMatchObject({ node: "write", within: ["sub"] });
+    down = false;
+    const done = await resumeThread(graph, "t", { action: "provide", result: { draft: "by hand" } });
+    expect(done.values.log).toEqual(["by hand", "root"]);
   });
 });
 

@@ -35,6 +35,7 @@ import {
   isInsideTask,
   mayHaveRunBefore,
   namespaceOf,
+  nodesAround,
   onDrain,
   readChannel,
   stopped,
@@ -235,6 +236,24 @@ describe("LangGraph", () => {
     fails = false;
     await graph.invoke(null, thread);
     expect(seen).toEqual([false, true, false]);
+  });
+
+  it("writes the way from the root to a task into its namespace, node by node", async () => {
+    const seen: (readonly string[])[] = [];
+    const inner = withNode((_, config) => {
+      seen.push(nodesAround(config));
+      return {};
+    }).compile();
+    const outer = new StateGraph(LogState)
+      .addNode("outer", async (state, config) => {
+        seen.push(nodesAround(config));
+        await inner.invoke(state, config);
+        return {};
+      })
+      .addEdge(START, "outer")
+      .compile({ checkpointer: new MemorySaver() });
+    await outer.invoke({ value: 1 }, thread);
+    expect(seen).toEqual([[], ["outer"]]);
   });
 
   it("reads channels by a list, passing over those the graph has not", async () => {
