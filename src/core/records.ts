@@ -31,6 +31,8 @@ export interface FailureRecord {
   readonly report: ErrorReport;
   /** Over human retries too, oldest first. */
   readonly attempts: readonly AttemptRecord[];
+  /** Present where only what the node itself returns says what comes after it: a result alone would end the run. */
+  readonly routesByItself?: true;
   /** Names of the declared fallback steps, in order. */
   readonly fallbacks: readonly string[];
   /** What people have decided about it so far, oldest first. */

@@ -14,6 +14,7 @@ import {
   failedTaskNamespace,
   functionOfNode,
   hasRecovery,
+  routesByCommand,
   wasThrownHere,
 } from "./internals.js";
 import { DEGRADATIONS } from "./provenance.js";
@@ -100,7 +101,9 @@ async function onFailure(
   if (failure === undefined) return new Command({ goto: [new Send(name, input)] });
   // Not the error itself: LangGraph holds what it has handed to a handler for handled, and would go on as if it were.
   if (nextRung(failure) !== "human") throw new NodeFailedError(name, failure.report.category, error);
-  return new Command({ goto: [new Send(humanNode, { failure: { ...failure, node: name } } satisfies HumanTask)] });
+  const routes = routesByCommand(inner, name, humanNode) ? { routesByItself: true as const } : {};
+  const task: HumanTask = { failure: { ...failure, node: name, ...routes } };
+  return new Command({ goto: [new Send(humanNode, task)] });
 }
 
 /** The failure of a step whose process died before a person could be asked, from the attempts it has left in the store. */

@@ -29,6 +29,10 @@ interface NodeSpecLike {
 export interface BuilderLike {
   readonly nodes: Record<string, NodeSpecLike>;
   readonly channels: Record<string, unknown>;
+  /** Pairs of node names. */
+  readonly edges?: Iterable<readonly [from: string, to: string]>;
+  /** Conditional edges by the node they leave. */
+  readonly branches?: Record<string, object>;
   compile(...parameters: readonly unknown[]): unknown;
 }
 
@@ -38,6 +42,18 @@ export function builderOf(builder: object): BuilderLike | undefined {
   return typeof candidate.nodes === "object" && typeof candidate.channels === "object"
     ? (candidate as BuilderLike)
     : undefined;
+}
+
+/**
+ * Whether what comes after a node is said by the commands it returns, and by no edge. Assumption: a builder keeps edges
+ * in `edges` and `branches`, and where commands may lead in the node's `ends`.
+ *
+ * @param besides an end that was added by us
+ */
+export function routesByCommand(builder: BuilderLike, node: string, besides: string): boolean {
+  const ends = (builder.nodes[node]?.ends ?? []).filter((end) => end !== besides);
+  const hasEdge = [...(builder.edges ?? [])].some(([from]) => from === node);
+  return ends.length > 0 && !hasEdge && Object.keys(builder.branches?.[node] ?? {}).length === 0;
 }
 
 /** Assumption: addNode wraps a function into a runnable that keeps it as `func`. */

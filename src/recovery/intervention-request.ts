@@ -49,7 +49,7 @@ export function interventionRequest(
   offered: readonly Action[],
   context: RequestContext,
 ): InterventionRequest {
-  const actions = offered.filter((action) => action !== "fallback" || failure.fallbacks.length > 0);
+  const actions = offered.filter((action) => isPossible(action, failure));
   const suggestion = suggestAction(failure, actions);
   const tried = [
     ...new Set(failure.attempts.filter((attempt) => attempt.step !== "node").map((attempt) => attempt.step)),
@@ -111,6 +111,10 @@ function suggestedFlags({ action, parameters }: Suggestion, failure: FailureReco
   return action === "fallback"
     ? `--action fallback --step ${shellQuote(failure.fallbacks[0] ?? "")}`
     : `--action ${action}`;
+}
+
+function isPossible(action: Action, { fallbacks, routesByItself }: FailureRecord): boolean {
+  return action === "fallback" ? fallbacks.length > 0 : action !== "provide" || routesByItself !== true;
 }
 
 function summaryOf(failure: FailureRecord, tried: readonly string[]): string {

@@ -2,6 +2,7 @@
 import { AIMessage } from "@langchain/core/messages";
 import {
   Annotation,
+  type Command,
   interrupt,
   type LangGraphRunnableConfig,
   MessagesAnnotation,
@@ -333,6 +334,34 @@ describe("degraded answers", () => {
       { threadId: "t" },
     );
     expect(result.error?.message).toMatch(/installRecovery declares it/);
+  });
+});
+
+describe("a person's own result", () => {
+  it.each([
+    ["is not offered where only the node's command says what comes next: the run would end there", false],
+    ["is offered where an edge says it", true],
+  ])("%s", async (_, hasEdge) => {
+    const builder = new StateGraph(State)
+      .addNode(
+        "route",
+        resilient(
+          async (): Promise<Command> => {
+            throw httpError(401);
+          },
+          { retry: false },
+        ),
+        { ends: ["pay"] },
+      )
+      .addNode("pay", async () => ({ log: ["paid"] }))
+      .addEdge(START, "route");
+    if (hasEdge) builder.addEdge("route", "pay");
+    installRecovery(builder);
+    const graph = builder.compile({ checkpointer: openPersistence("memory:").checkpointer });
+    const stopped = await runThread(graph, {}, { threadId: "t" });
+    const offered = stopped.waitingFor[0]?.request?.actions.map(({ action }) => action);
+    expect(offered).toEqual(expect.arrayContaining(["retry", "adjust", "abort"]));
+    expect(offered?.includes("provide")).toBe(hasEdge);
   });
 });
 

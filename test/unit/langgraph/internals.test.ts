@@ -38,6 +38,7 @@ import {
   nodesAround,
   onDrain,
   readChannel,
+  routesByCommand,
   stopped,
   wasThrownHere,
 } from "../../../src/langgraph/internals.js";
@@ -236,6 +237,15 @@ describe("LangGraph", () => {
     fails = false;
     await graph.invoke(null, thread);
     expect(seen).toEqual([false, true, false]);
+  });
+
+  it("keeps edges in `edges` and `branches`, and where commands may lead in a node's `ends`", () => {
+    const nodes = () => withNode(() => ({})).addNode("b", () => ({}), { ends: ["a", "ours"] });
+    const routes = (builder: object) => routesByCommand(builder as never, "b", "ours");
+    expect(routes(nodes())).toBe(true);
+    expect(routes(nodes().addEdge("b", "a"))).toBe(false);
+    expect(routes(nodes().addConditionalEdges("b", () => "a"))).toBe(false);
+    expect(routes(withNode(() => ({})).addNode("b", () => ({}), { ends: ["ours"] }))).toBe(false);
   });
 
   it("writes the way from the root to a task into its namespace, node by node", async () => {
