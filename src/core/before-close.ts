@@ -16,6 +16,9 @@ export async function settleBeforeClose(persistence: object): Promise<void> {
   const settled = await Promise.allSettled(known.map((hook) => hook()));
   for (const one of settled) {
     if (one.status === "fulfilled") continue;
-    process.emitWarning(`Before closing: ${asError(one.reason).message}`, "ResilienceWarning");
+    process.emitWarning(
+      `On closing, what other processes should know could not be written: ${asError(one.reason).message}`,
+      "ResilienceWarning",
+    );
   }
 }

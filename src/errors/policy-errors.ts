@@ -29,6 +29,8 @@ export class CircuitOpenError extends ResilienceError {
 /** The store that processes share a circuit through failed. Only operators see it: calls go on without the store. */
 export class BreakerStoreError extends ResilienceError {
   readonly service: string;
+  /** What went wrong, without the advice that is for whoever asked for something. */
+  readonly why: string;
 
   constructor(service: string, why: string, options?: ResilienceErrorOptions) {
     super(
@@ -37,6 +39,7 @@ export class BreakerStoreError extends ResilienceError {
       { ...options, details: { service, ...options?.details } },
     );
     this.service = service;
+    this.why = why;
   }
 }
 

@@ -9,7 +9,8 @@ import { type Clock, systemClock } from "../core/clock.js";
 import type { EventBus } from "../core/events.js";
 import { offOr, parseOptions } from "../core/options.js";
 import type { VersionedStore } from "../core/store-ports.js";
-import { ConfigError } from "../errors/own-errors.js";
+import { asError, ConfigError } from "../errors/own-errors.js";
+import { BreakerStoreError } from "../errors/policy-errors.js";
 import { type Breaker, createBreaker } from "./breaker/breaker.js";
 import { type BreakerOptions, breakerSchema } from "./breaker/breaker-options.js";
 import { createSharedBreaker, type SharedBreaker, type SharingOptions } from "./breaker/shared-breaker.js";
@@ -159,7 +160,12 @@ function breakerOf(service: string, policy: ServicePolicy, home: BreakerHome | u
   const sharing = typeof shared === "object" ? definedOnly(shared) : {};
   const breaker = createSharedBreaker(service, circuitBreaker, { clock, store, onChange, ...sharing });
   // A process that ends right after a failure has not told the others of it yet.
-  beforeClose(home, () => breaker.sync());
+  beforeClose(home, () =>
+    breaker.sync().catch((error: unknown) => {
+      const why = error instanceof BreakerStoreError ? error.why : asError(error).message;
+      throw new Error(`how the service "${service}" did in its last calls (${why})`, { cause: error });
+    }),
+  );
   return breaker;
 }
 

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { Cancellation, cancellationOf, unlessAborted } from "../../../src/core/abort.js";
+import { beforeClose, settleBeforeClose } from "../../../src/core/before-close.js";
 import { systemClock } from "../../../src/core/clock.js";
 import { crashPoint, onCrashPoint } from "../../../src/core/crash-points.js";
 import { createEventBus } from "../../../src/core/events.js";
@@ -163,6 +164,26 @@ describe("waiting unless aborted", () => {
     controller.abort("enough");
     await expect(waiting).rejects.toBe("enough");
     await expect(unlessAborted(new Promise(() => undefined), controller.signal)).rejects.toBe("enough");
+  });
+});
+
+describe("closing", () => {
+  it("waits for what is to be written before, warns of what cannot be, and asks once", async () => {
+    const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+    const persistence = {};
+    let written = 0;
+    beforeClose(persistence, async () => {
+      await Promise.resolve();
+      written += 1;
+    });
+    beforeClose(persistence, () => Promise.reject(new Error('how "api" did (no answer)')));
+    await settleBeforeClose(persistence);
+    await settleBeforeClose(persistence);
+    expect(written).toBe(1);
+    expect(warned.mock.calls.map(([text]) => text)).toEqual([
+      'On closing, what other processes should know could not be written: how "api" did (no answer)',
+    ]);
+    warned.mockRestore();
   });
 });
 
