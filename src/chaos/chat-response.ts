@@ -2,19 +2,13 @@
  * What an OpenAI-compatible server sends back, as plain values: completions, stream chunks, errors and the model list.
  * Everything says that it is offline: the model name, the system fingerprint and a header.
  */
-import type { ChatRequest } from "./chat-request.js";
+import type { Answer } from "./chat-answer.js";
+import type { ChatRequest, ToolCall } from "./chat-request.js";
 
 const OFFLINE_FINGERPRINT = "offline-langgraph-resilience";
 export const OFFLINE_HEADERS: Readonly<Record<string, string>> = { "x-offline-provider": "langgraph-resilience" };
 
-export type FinishReason = "stop" | "length" | "content_filter";
-
-export interface Answer {
-  readonly id: string;
-  /** Seconds since the Unix epoch, as the protocol has it. */
-  readonly created: number;
-  readonly content: string;
-}
+export type FinishReason = "stop" | "length" | "content_filter" | "tool_calls";
 
 function offlineModelName(model: string): string {
   return model.startsWith("offline-") ? model : `offline-${model}`;
@@ -25,13 +19,24 @@ function tokensIn(text: string): number {
   return Math.ceil(text.length / 4);
 }
 
-function usageOf(request: ChatRequest, content: string) {
-  const prompt = tokensIn(request.messages.map((message) => message.text).join("\n"));
-  const completion = tokensIn(content);
+/** Tokens of the messages, by the same rough count as `usage`. */
+export function promptTokens(request: ChatRequest): number {
+  return tokensIn(request.messages.map((message) => message.text).join("\n"));
+}
+
+function usageOf(request: ChatRequest, { content, toolCalls }: Answer) {
+  const prompt = promptTokens(request);
+  const completion = tokensIn(content + toolCalls.map((call) => call.name + call.arguments).join(""));
   return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };
 }
 
-export function completion(request: ChatRequest, answer: Answer, finishReason: FinishReason = "stop") {
+/** How an answer ends that nothing has cut. */
+function finishOf({ toolCalls }: Answer): FinishReason {
+  return toolCalls.length === 0 ? "stop" : "tool_calls";
+}
+
+export function completion(request: ChatRequest, answer: Answer, finishReason: FinishReason = finishOf(answer)) {
+  const { content, toolCalls } = answer;
   return {
     id: answer.id,
     object: "chat.completion",
@@ -41,28 +46,48 @@ export function completion(request: ChatRequest, answer: Answer, finishReason: F
     choices: [
       {
         index: 0,
-        message: { role: "assistant", content: answer.content, refusal: null },
+        message: {
+          role: "assistant",
+          content: saysNothing(answer) ? null : content,
+          refusal: null,
+          ...(toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(wholeCall) }),
+        },
         logprobs: null,
         finish_reason: finishReason,
       },
     ],
-    usage: usageOf(request, answer.content),
+    usage: usageOf(request, answer),
   };
+}
+
+/** Beside calls the protocol has null for no text. */
+function saysNothing({ toolCalls, content }: Answer): boolean {
+  return toolCalls.length > 0 && content === "";
+}
+
+function wholeCall({ id, name, arguments: text }: ToolCall) {
+  return { id, type: "function", function: { name, arguments: text } };
 }
 
 interface Delta {
   readonly role?: "assistant";
-  readonly content?: string;
+  readonly content?: string | null;
+  readonly tool_calls?: readonly object[];
 }
 
 /** The events of a streamed answer, in order and without the closing `[DONE]`. */
 export interface ChunkStream {
   readonly opening: object;
+  /** Text and tool calls, piece by piece. */
   readonly content: readonly object[];
   readonly closing: readonly object[];
 }
 
-export function chunkStream(request: ChatRequest, answer: Answer, finishReason: FinishReason = "stop"): ChunkStream {
+export function chunkStream(
+  request: ChatRequest,
+  answer: Answer,
+  finishReason: FinishReason = finishOf(answer),
+): ChunkStream {
   const envelope = {
     id: answer.id,
     object: "chat.completion.chunk",
@@ -75,10 +100,11 @@ export function chunkStream(request: ChatRequest, answer: Answer, finishReason: 
     choices: [{ index: 0, delta, logprobs: null, finish_reason: finish }],
     ...(request.includeUsage ? { usage: null } : {}),
   });
-  const usage = request.includeUsage ? [{ ...envelope, choices: [], usage: usageOf(request, answer.content) }] : [];
+  const usage = request.includeUsage ? [{ ...envelope, choices: [], usage: usageOf(request, answer) }] : [];
+  const deltas = [...pieces(answer.content).map((content) => ({ content })), ...callDeltas(answer.toolCalls)];
   return {
-    opening: chunk({ role: "assistant", content: "" }, null),
-    content: pieces(answer.content).map((content) => chunk({ content }, null)),
+    opening: chunk({ role: "assistant", content: saysNothing(answer) ? null : "" }, null),
+    content: deltas.map((delta) => chunk(delta, null)),
     closing: [chunk({}, finishReason), ...usage],
   };
 }
@@ -86,6 +112,16 @@ export function chunkStream(request: ChatRequest, answer: Answer, finishReason: 
 /** Text in pieces of a few words, as a model streams it; joined they are the text again. */
 function pieces(text: string): string[] {
   return text.match(/(?:\s*\S+){1,4}\s*$|(?:\s*\S+){1,4}|\s+/g) ?? [];
+}
+
+/** Each call opens with its id and name and no arguments yet; these follow in pieces, all under the call's index. */
+function callDeltas(toolCalls: readonly ToolCall[]): Delta[] {
+  return toolCalls.flatMap((call, index) => [
+    { tool_calls: [{ index, ...wholeCall({ ...call, arguments: "" }) }] },
+    ...(call.arguments.match(/.{1,8}/gsu) ?? []).map((text) => ({
+      tool_calls: [{ index, function: { arguments: text } }],
+    })),
+  ]);
 }
 
 export interface ErrorFields {

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { redactText } from "../core/redact.js";
 import { addBreakersCommand } from "./commands/breakers.js";
+import { addChaosCommand } from "./commands/chaos.js";
 import { addDevCommand } from "./commands/dev.js";
 import { addHistoryCommand } from "./commands/history.js";
 import { addResumeCommand } from "./commands/resume.js";
@@ -35,6 +36,7 @@ addResumeCommand(program);
 addThreadsCommand(program);
 addHistoryCommand(program);
 addBreakersCommand(program);
+addChaosCommand(program);
 addDevCommand(program);
 for (const command of program.commands) command.exitOverride().showHelpAfterError("(--help shows the options)");
 

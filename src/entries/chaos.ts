@@ -1,12 +1,13 @@
 /** `langgraph-resilience/chaos`: things that go wrong on purpose, for offline runs and for tests. */
-export type { ChatMessage, ChatRequest } from "../chaos/chat-request.js";
+export { type ToolCallRequest, type ToolCallsAnswer, toolCalls } from "../chaos/chat-answer.js";
+export type { ChatMessage, ChatRequest, ToolCall } from "../chaos/chat-request.js";
 export { crashAtPassage, traceCrashPoints } from "../chaos/crash-at.js";
+export type { Distribution } from "../chaos/distributions.js";
+export type { FaultRate } from "../chaos/fault-rate.js";
 export { describeScript, type RequestMatch, type ScriptEntry } from "../chaos/fault-script.js";
+export type { FaultWindow } from "../chaos/fault-windows.js";
 export type { Fault, FaultKind } from "../chaos/faults.js";
-export {
-  type FaultyProvider,
-  type FaultyProviderOptions,
-  type SeenRequest,
-  startFaultyProvider,
-} from "../chaos/faulty-provider.js";
+export { type FaultyProvider, startFaultyProvider } from "../chaos/faulty-provider.js";
+export type { FaultyProviderOptions, Latency, ModelBehaviour } from "../chaos/provider-options.js";
+export type { RequestOutcome, SeenRequest } from "../chaos/request-log.js";
 export type { CrashPoint } from "../core/crash-points.js";

@@ -66,7 +66,7 @@ const categoryOf = (failure: unknown) => (failure === undefined ? undefined : cl
 beforeEach(() => void vi.spyOn(console, "error").mockImplementation(() => undefined));
 afterEach(() => vi.restoreAllMocks());
 
-/** What a fault looks like where an answer, or its end, comes; the two that never end are tested below. */
+/** What a fault looks like where an answer, or its end, comes; those that never end are tested below. */
 const ENDING: {
   readonly [K in Exclude<FaultKind, "hang" | "stall" | "status">]: readonly [
     fault: Fault,
@@ -115,9 +115,64 @@ const ENDING: {
   ],
   malformed_event: [
     { kind: "malformed_event" },
-    { text: HALF, done: true },
-    { text: HALF, category: "malformed_output" },
+    { text: ANSWER, finishReason: "stop", done: true },
+    { text: "offline: one two three", category: "malformed_output" },
     { category: "malformed_output" },
+  ],
+  no_terminator: [
+    { kind: "no_terminator", connection: "close" },
+    { text: ANSWER, finishReason: "stop", done: false },
+    { text: ANSWER, finishReason: "stop" },
+    { text: ANSWER, finishReason: "stop" },
+  ],
+  late_first_token: [
+    { kind: "late_first_token", delayMs: 20 },
+    { text: ANSWER, finishReason: "stop", done: true },
+    { text: ANSWER, finishReason: "stop" },
+    { text: ANSWER, finishReason: "stop" },
+  ],
+  drip: [
+    { kind: "drip", delayMs: 2 },
+    { text: ANSWER, finishReason: "stop", done: true },
+    { text: ANSWER, finishReason: "stop" },
+    { text: ANSWER, finishReason: "stop" },
+  ],
+  empty_choices: [
+    { kind: "empty_choices" },
+    { text: "", done: true },
+    // an empty "success"
+    { text: "", finishReason: undefined },
+    { category: "bug" },
+  ],
+  ignores_stream: [
+    { kind: "ignores_stream" },
+    { text: "", done: false },
+    { text: "", finishReason: undefined },
+    { text: ANSWER, finishReason: "stop" },
+  ],
+  context_length: [
+    { kind: "context_length" },
+    { text: "", done: false },
+    { text: "", category: "context_length" },
+    { category: "context_length" },
+  ],
+  content_filter: [
+    { kind: "content_filter" },
+    { text: "", done: false },
+    { text: "", category: "content_policy" },
+    { category: "content_policy" },
+  ],
+  rejects_prefill: [
+    { kind: "rejects_prefill" },
+    { text: ANSWER, finishReason: "stop", done: true },
+    { text: ANSWER, finishReason: "stop" },
+    { text: ANSWER, finishReason: "stop" },
+  ],
+  tool_arguments: [
+    { kind: "tool_arguments", damage: "cut" },
+    { text: ANSWER, finishReason: "stop", done: true },
+    { text: ANSWER, finishReason: "stop" },
+    { text: ANSWER, finishReason: "stop" },
   ],
   finish: [
     { kind: "finish", reason: "length" },

@@ -81,3 +81,9 @@ export async function readToTheEnd(response: Response): Promise<{ text: string; 
     return { text, error: error as Error };
   }
 }
+
+/** How each request so far ended, once all have: the client may have its answer before the provider knows it. */
+export async function outcomesOf({ requests, waitForRequest }: FaultyProvider): Promise<unknown[]> {
+  await waitForRequest(() => requests.every(({ outcome }) => outcome !== undefined));
+  return requests.map(({ outcome }) => outcome);
+}

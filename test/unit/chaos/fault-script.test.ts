@@ -22,18 +22,33 @@ describe("a fault script", () => {
       { kind: "reset", when: { contains: "report" } },
       { kind: "empty", when: { model: "m", contains: "brief" } },
     ]);
-    const kinds = ["report", "report", "report", "other", "other"].map((text) => script.next(request(text)).kind);
+    const kinds = ["report", "report", "report", "other", "other"].map((text) => script.next(request(text))?.kind);
     // "none" is a place in the script: the second request takes it although a later entry matches it by its text
-    expect(kinds).toEqual(["cut_stream", "none", "reset", "empty", "none"]);
+    expect(kinds).toEqual(["cut_stream", "none", "reset", "empty", undefined]);
     expect(script.remaining()).toEqual([]);
   });
 
   it("keeps an entry whose conditions do not all hold", () => {
     const script = createFaultScript([{ kind: "reset", when: { model: "m", contains: "report" } }]);
-    expect(script.next(request("report", "other")).kind).toBe("none");
-    expect(script.next(request("trend")).kind).toBe("none");
+    expect(script.next(request("report", "other"))).toBeUndefined();
+    expect(script.next(request("trend"))).toBeUndefined();
     expect(script.remaining()).toHaveLength(1);
-    expect(script.next(request("report")).kind).toBe("reset");
+    expect(script.next(request("report"))).toEqual({ kind: "reset" });
+  });
+
+  it("keeps an entry for as many requests as it is for, and one that is for always for good", () => {
+    const script = createFaultScript([
+      { kind: "empty", times: 2 },
+      { kind: "reset", when: { stream: false }, times: "always" },
+    ]);
+    const next = (stream: boolean) => script.next({ ...request("report"), stream })?.kind;
+    expect(next(false)).toBe("empty");
+    expect(script.remaining()).toEqual([
+      { kind: "empty", times: 1 },
+      { kind: "reset", when: { stream: false }, times: "always" },
+    ]);
+    expect([true, false, false, true, false].map(next)).toEqual(["empty", "reset", "reset", undefined, "reset"]);
+    expect(script.remaining()).toHaveLength(1);
   });
 });
 
@@ -52,7 +67,22 @@ describe("describeScript", () => {
     slow: [{ kind: "slow", delayMs: 5 }, "a proper answer after 5 ms"],
     invalid_structure: [{ kind: "invalid_structure" }, "an answer that does not fit the schema"],
     junk_body: [{ kind: "junk_body" }, "200 with a body that is not the protocol"],
-    malformed_event: [{ kind: "malformed_event" }, "the stream carries an event that is not JSON"],
+    malformed_event: [{ kind: "malformed_event" }, "an extra event is not JSON, the stream is complete otherwise"],
+    no_terminator: [{ kind: "no_terminator" }, "a complete answer without [DONE], the connection stays open"],
+    late_first_token: [{ kind: "late_first_token", delayMs: 7 }, "a proper answer whose first token comes after 7 ms"],
+    drip: [{ kind: "drip", delayMs: 7 }, "a proper answer with 7 ms before every event"],
+    empty_choices: [{ kind: "empty_choices" }, "200 with no choice in it"],
+    ignores_stream: [{ kind: "ignores_stream" }, "one JSON body although a stream was asked for"],
+    context_length: [{ kind: "context_length" }, "400: the prompt is longer than the model's context"],
+    content_filter: [
+      { kind: "content_filter", reason: "hate" },
+      "400: the content filter holds the prompt back (hate)",
+    ],
+    rejects_prefill: [
+      { kind: "rejects_prefill" },
+      "400 where the last message is the assistant's, otherwise a proper answer",
+    ],
+    tool_arguments: [{ kind: "tool_arguments", damage: "cut" }, "tool calls whose arguments end in the middle"],
     finish: [{ kind: "finish", reason: "length" }, 'a complete response with finish_reason "length"'],
     empty: [{ kind: "empty" }, "a complete response with no text in it"],
   };
@@ -66,10 +96,14 @@ describe("describeScript", () => {
       describeScript([
         { kind: "status", status: 599, when: { contains: "report" } },
         { kind: "empty", when: { model: "m", contains: "trend" } },
+        { kind: "reset", times: 3, when: { stream: true } },
+        { kind: "hang", times: "always", when: { stream: false, model: "m" } },
       ]),
     ).toEqual([
       '1. next request with "report": 599',
       '2. next request for model "m" and with "trend": a complete response with no text in it',
+      "3. next 3 streamed requests: the connection is reset before any answer",
+      '4. every whole request for model "m": no answer at all, the connection stays open',
     ]);
   });
 });
