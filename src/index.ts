@@ -22,6 +22,10 @@ export type {
   AttemptsState,
   ResultCache,
   StoredAttempts,
+  StoredStream,
+  StreamPart,
+  StreamScope,
+  StreamStore,
   Versioned,
   VersionedStore,
 } from "./core/store-ports.js";
@@ -38,6 +42,15 @@ export { classifyError } from "./errors/classify.js";
 export { isControlFlow, rethrowControlFlow } from "./errors/control-flow.js";
 export type { ErrorRule, Pass } from "./errors/error-rule.js";
 export type { ErrorFacts } from "./errors/facts.js";
+export {
+  AnswerCutError,
+  AnswerDamagedError,
+  ContentFilteredError,
+  type FailedModel,
+  InvalidToolCallError,
+  ModelsFailedError,
+  UnusableResponseError,
+} from "./errors/model-errors.js";
 export {
   AttemptTimeoutError,
   CancelledError,
@@ -59,6 +72,7 @@ export {
   BudgetExceededError,
   BulkheadFullError,
   CircuitOpenError,
+  CoolingDownError,
   DeadlineExceededError,
   DegradedInputError,
   IsolationError,
@@ -72,6 +86,14 @@ export { explain } from "./langgraph/explain.js";
 export { type HumanInterventionOptions, type HumanTask, humanIntervention } from "./langgraph/human-intervention.js";
 export { installRecovery, type RecoveryOptions } from "./langgraph/install-recovery.js";
 export { keepCheckpointer } from "./langgraph/keep-checkpointer.js";
+export { type AnswerProvenance, type Restart, restartOf } from "./langgraph/model/answer-chunk.js";
+export type {
+  AnyChatModel,
+  ModelRoute,
+  ModelRouteOptions,
+  ResilientModelOptions,
+} from "./langgraph/model/model-options.js";
+export { type ResilientCallOptions, ResilientChatModel, resilientModel } from "./langgraph/model/resilient-model.js";
 export { type RequireUndegradedOptions, requireUndegraded } from "./langgraph/require-undegraded.js";
 export { type DecoratedNode, type Node, resilient } from "./langgraph/resilient.js";
 export type { FallbackStep, ResilientOptions } from "./langgraph/resilient-options.js";
@@ -84,6 +106,9 @@ export {
   withRetry,
   withTimeout,
 } from "./langgraph/single-rungs.js";
+export { type RestoredText, restoredOf } from "./langgraph/stream-chunks.js";
+export type { StreamableModel, StreamCheckpoint, StreamCheckpointOptions } from "./langgraph/stream-options.js";
+export { type CheckpointedStream, streamWithCheckpoints } from "./langgraph/stream-with-checkpoints.js";
 export type { Durability, GraphLike } from "./langgraph/threads/graph.js";
 export { inspectThread, type PendingInterrupt, type ThreadInspection } from "./langgraph/threads/inspect-thread.js";
 export { listThreads } from "./langgraph/threads/list-threads.js";

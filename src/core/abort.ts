@@ -133,8 +133,9 @@ function leave(signal: AbortSignal, work: Cancellation): void {
   if (works?.delete(work) === true && works.size === 0) signal.removeEventListener("abort", onAbort);
 }
 
-function onAbort({ currentTarget }: Event): void {
-  const signal = currentTarget as AbortSignal;
+function onAbort({ target }: Event): void {
+  // Not `currentTarget`: Node clears that after the first listener.
+  const signal = target as AbortSignal;
   for (const work of [...(waiting.get(signal) ?? [])]) work.abort(signal.reason);
 }
 

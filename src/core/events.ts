@@ -22,9 +22,18 @@ export interface EventPayloads {
     /** Why there is no next one, where neither the category nor the number of attempts says it. */
     readonly gaveUp?: string;
     readonly step?: string;
+    /** Of what within the node, where it is not the node itself: `model "gpt-4.1"`, `tool "search"`. */
+    readonly call?: string;
   };
   /** The circuit of a service went from one state to another. */
   "breaker.changed": { readonly service: string; readonly from: string; readonly to: string };
+  /** A streamed answer broke off after some of it was handed on: that part is void, and the answer begins anew. */
+  "answer.restarted": {
+    readonly model: string;
+    readonly category: string;
+    readonly message: string;
+    readonly droppedCharacters: number;
+  };
   "fallback.started": { readonly step: string; readonly because: ErrorReport };
   "fallback.succeeded": { readonly step: string };
   "node.failed": { readonly report: ErrorReport; readonly next: "human" | "fail" | "stop" };

@@ -1,6 +1,6 @@
 /**
- * The ports of the stores beside the checkpointer. Attempts, breakers and cache are filled by every persistence of this
- * package; the others are here so that what fills and what uses them can be written apart. All are optional: a plugin
+ * The ports of the stores beside the checkpointer. Attempts, breakers, cache and streams are filled by every persistence
+ * of this package; the others are here so that what fills and what uses them can be written apart. All are optional: a plugin
  * that has none of them is complete. Scopes and keys are opaque texts to a store. Each method that writes resolves when
  * the write is durable.
  */
@@ -84,10 +84,58 @@ export interface AuditLog {
   }): Promise<void>;
 }
 
-/** The text of a long generation, saved while it grows. */
+/** One generated text of a thread. The names beside the thread's are opaque to a store. */
+export interface StreamScope {
+  readonly threadId: string;
+  /** The node that generates it, the same each time it is entered. */
+  readonly node: string;
+  /** One entry of the node, with its retries and resumptions. */
+  readonly step: string;
+  /** Which text of that step. */
+  readonly stream: string;
+}
+
+/** What was generated since the part before. */
+export interface StreamPart {
+  /** 0 for the first. */
+  readonly seq: number;
+  readonly text: string;
+  readonly tokens: number;
+  /** Who generated it; two processes at the same text are two writers. */
+  readonly writer: string;
+  /** Who generated the part before; absent for the first. */
+  readonly after?: string;
+  /** Present with the last part of a complete text: what else there is to the answer. JSON. */
+  readonly end?: object;
+}
+
+/** The parts of a text, joined. */
+export interface StoredStream {
+  readonly text: string;
+  readonly tokens: number;
+  /** How many parts there are: the `seq` of the next. */
+  readonly parts: number;
+  /** Who generated the last of them. */
+  readonly writer: string;
+  /** Of the last part. */
+  readonly end?: object;
+}
+
+/** The texts of long generations, saved part by part while they grow. */
 export interface StreamStore {
-  save(scope: string, text: string, tokens: number): Promise<void>;
-  load(scope: string): Promise<{ readonly text: string; readonly tokens: number } | undefined>;
+  /**
+   * Adds a part after the one before it. The same part again changes nothing.
+   *
+   * @returns false, and nothing is written, when the place is another writer's, or the part before is not there or
+   * another's: the text is no longer this writer's to go on with
+   */
+  append(scope: StreamScope, part: StreamPart): Promise<boolean>;
+  load(scope: StreamScope): Promise<StoredStream | undefined>;
+  /** Drops the parts of this writer from `seq` on. */
+  truncate(scope: StreamScope, seq: number, writer: string): Promise<void>;
+  clear(scope: StreamScope): Promise<void>;
+  /** Drops what the node has saved in steps other than this one. */
+  clearOtherSteps(scope: StreamScope): Promise<void>;
 }
 
 /** Amounts used so far, per scope and unit. */

@@ -74,6 +74,24 @@ export class RateLimitedError extends ResilienceError {
   }
 }
 
+/** The service asked to be left alone for a while (Retry-After), and was not asked. Category `rate_limit`. */
+export class CoolingDownError extends ResilienceError {
+  readonly category = "rate_limit";
+  readonly service: string;
+  /** When it may be asked again, in milliseconds from now. */
+  readonly retryAfterMs: number;
+
+  constructor(service: string, retryAfterMs: number, options?: ResilienceErrorOptions) {
+    super(
+      "COOLING_DOWN",
+      `"${service}" asked to be left alone (Retry-After) and was not asked; it may be in ${Math.ceil(retryAfterMs)} ms`,
+      { ...options, details: { service, retryAfterMs, ...options?.details } },
+    );
+    this.service = service;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
 /** The limit over all attempts, waits and fallbacks has passed. Category `timeout`. */
 export class DeadlineExceededError extends ResilienceError {
   readonly deadlineMs: number;

@@ -27,7 +27,7 @@ export function countAttempt<C extends { readonly callbacks?: Callbacks | undefi
   const handler = new UsageHandler((call) => {
     attempt?.add(call);
     heard(call);
-  });
+  }, meter !== undefined);
   return {
     config: withHandlers(config, [handler]),
     end(outcome) {

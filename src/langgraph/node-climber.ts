@@ -34,7 +34,7 @@ export function nodeClimber(entry: NodeEntry, config: LangGraphRunnableConfig): 
   let questions = questionsOf(config, numbers, askedBefore);
 
   const name = entry.isTool ? entry.label : context.node;
-  const whole = entry.isTool ? `tool "${entry.label}"` : `node "${context.node}"`;
+  const whole = `${entry.noun} "${name}"`;
   const what = (step: Step) =>
     step.name === NODE_STEP ? `${whole[0]?.toUpperCase()}${whole.slice(1)}` : `Fallback "${step.name}" of ${whole}`;
   // What is left to do when the budget is used up is the fallbacks' to do.
@@ -191,7 +191,7 @@ export async function countCutShort(entry: NodeEntry, error: Error): Promise<voi
   if (step.retry.maxAttempts > 1) await history?.append(record, -1);
 }
 
-function tell({ context }: NodeEntry, record: AttemptRecord): void {
+function tell({ context, isTool, noun, label }: NodeEntry, record: AttemptRecord): void {
   const { number, step, report, durationMs, delayMs, gaveUp } = record;
   const payload = {
     report,
@@ -199,6 +199,7 @@ function tell({ context }: NodeEntry, record: AttemptRecord): void {
     ...(delayMs === undefined ? {} : { delayMs }),
     ...(gaveUp === undefined ? {} : { gaveUp }),
     ...(step === NODE_STEP ? {} : { step }),
+    ...(isTool ? { call: `${noun} "${label}"` } : {}),
   };
   context.emit("attempt.failed", payload, number);
 }

@@ -18,6 +18,8 @@ export interface Decorated {
   readonly policy: ResilientPolicy;
   /** Of several in one task, as the calls of a tool are: each counts for itself, and none is the task. */
   readonly isTool: boolean;
+  /** What it is called in messages. Default "tool" or "node". */
+  readonly noun?: string;
   readonly ladder: CompiledLadder<LangGraphRunnableConfig>;
   classify(error: unknown): ErrorReport;
 }
@@ -31,6 +33,7 @@ interface UnderWay {
 
 /** One entry of a decorated node. */
 export interface NodeEntry extends Decorated {
+  readonly noun: string;
   readonly input: unknown;
   readonly context: RunContext;
   /** The attempt of the same task that this entry is part of: no decorator is at work further out where there is none. */
@@ -53,7 +56,7 @@ export interface NodeEntry extends Decorated {
 }
 
 export function nodeEntry(decorated: Decorated, given: unknown, config: LangGraphRunnableConfig): NodeEntry {
-  const { label, ladder, policy, isTool, classify } = decorated;
+  const { label, ladder, policy, isTool, noun, classify } = decorated;
   const context = runContextOf(config, label);
   const around = attemptAround(config);
   const outside = markerOf(config);
@@ -66,6 +69,7 @@ export function nodeEntry(decorated: Decorated, given: unknown, config: LangGrap
     ladder,
     policy,
     isTool,
+    noun: noun ?? (isTool ? "tool" : "node"),
     classify,
     input,
     context,

@@ -89,7 +89,7 @@ function originOf(config: LangGraphRunnableConfig): Origin {
 }
 
 /** What nothing is known of is the tool's own failure. */
-function classifyToolError(error: unknown): ErrorReport {
+export function classifyToolError(error: unknown): ErrorReport {
   const report = classifyError(error);
   return report.category === "unknown" ? { ...report, category: "tool_execution" } : report;
 }

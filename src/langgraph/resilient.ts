@@ -145,7 +145,7 @@ function withDeadline(entry: NodeEntry, config: LangGraphRunnableConfig): Promis
   return withTimeLimit((scope) => climb(entry, { ...config, signal: scope.signal }), {
     limitMs,
     onLimit: () => {
-      const error = new DeadlineExceededError(`Node "${entry.context.node}"`, limitMs);
+      const error = new DeadlineExceededError(nameOf(entry), limitMs);
       // All there was to try was tried in that time: whoever is further out need not.
       if (within !== undefined) markExhausted(error);
       return error;
@@ -155,6 +155,10 @@ function withDeadline(entry: NodeEntry, config: LangGraphRunnableConfig): Promis
     within,
     inherited: true,
   });
+}
+
+function nameOf({ noun, isTool, label, context }: NodeEntry): string {
+  return `${noun[0]?.toUpperCase()}${noun.slice(1)} "${isTool ? label : context.node}"`;
 }
 
 function failureRecord(

@@ -44,10 +44,15 @@ export class UsageHandler extends BaseCallbackHandler {
   override ignoreCustomEvent = true;
   readonly #report: (call: ModelUsage) => void;
   readonly #calls = new Map<string, OpenCall>();
+  readonly #countedElsewhere = new Set<string>();
 
-  constructor(report: (call: ModelUsage) => void) {
+  readonly #isOfThread: boolean;
+
+  /** @param isOfThread whether a thread is charged: calls of a chain of models, which charges it itself, are left to it */
+  constructor(report: (call: ModelUsage) => void, isOfThread = false) {
     super();
     this.#report = report;
+    this.#isOfThread = isOfThread;
   }
 
   override copy(): BaseCallbackHandler {
@@ -68,6 +73,11 @@ export class UsageHandler extends BaseCallbackHandler {
   }
 
   override handleChatModelStart(...started: Parameters<UsageHandler["handleLLMStart"]>): void {
+    const [model, , runId] = started;
+    if (this.#isOfThread && (model as { readonly id?: readonly string[] }).id?.[0] === "langgraph_resilience") {
+      this.#countedElsewhere.add(runId);
+      return;
+    }
     this.handleLLMStart(...started);
   }
 
@@ -97,7 +107,7 @@ export class UsageHandler extends BaseCallbackHandler {
   ): void {
     const call = this.#calls.get(runId);
     this.#calls.delete(runId);
-    if (extra?.cached === true) return;
+    if (this.#countedElsewhere.delete(runId) || extra?.cached === true) return;
     const generations = output.generations.flat() as readonly (GenerationLike | undefined)[];
     const model = generations.map(modelOf).find((name) => name !== undefined) ?? call?.model ?? "";
     // Each of several answers to one call comes with the tokens of the whole call.
@@ -111,7 +121,7 @@ export class UsageHandler extends BaseCallbackHandler {
   override handleLLMError(error: unknown, runId: string): void {
     const call = this.#calls.get(runId);
     this.#calls.delete(runId);
-    if (call === undefined || call.settled) return;
+    if (this.#countedElsewhere.delete(runId) || call === undefined || call.settled) return;
     // A request that was refused (429, 503) cost nothing; what an answer cost that broke off, nobody has said.
     if (call.streamed || !isRefusal(error)) this.#report(cutOff(call.model, call.known));
   }

@@ -6,6 +6,7 @@ import { isControlFlow } from "../errors/control-flow.js";
 import { ConfigError } from "../errors/own-errors.js";
 import type { AttemptOutcome, BudgetPolicy } from "../policies/budget.js";
 import type { RunningAttempt } from "../policies/running-attempt.js";
+import { markerOf } from "./attempt-scope.js";
 import { countAttempt } from "./metered-attempt.js";
 import type { RunContext } from "./run-context.js";
 import { meterOf } from "./thread-usage.js";
@@ -67,8 +68,11 @@ async function counted<T>(
   const { saver, threadId } = context;
   const meter = saver === undefined || threadId === undefined ? undefined : await meterOf(saver, threadId, clock);
   if (budget !== undefined) meter?.check(budget, `thread "${threadId}"`);
+  // Where the thread is charged here, the calls are hidden from whoever counts further out, and told instead.
+  const around = meter === undefined ? undefined : markerOf(config)?.running;
   const counting = countAttempt(config, meter, isCounted, ({ totalTokens }) => {
     running.usedTokens = (running.usedTokens ?? 0) + totalTokens;
+    if (around !== undefined) around.usedTokens = (around.usedTokens ?? 0) + totalTokens;
   });
   let outcome: AttemptOutcome = "wasted";
   try {

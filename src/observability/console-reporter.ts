@@ -59,10 +59,13 @@ function lineOf(event: ResilienceEvent, paint: Paint): string | undefined {
           : event.delayMs === 0
             ? "trying again at once"
             : `trying again in ${duration(event.delayMs)}`;
-      return `${paint("yellow", "✗")} ${node} attempt ${event.attempt ?? 1}${way} failed: ${reason(event.report)}; ${wait}`;
+      const what = event.call === undefined ? node : `${node}: ${event.call}`;
+      return `${paint("yellow", "✗")} ${what} attempt ${event.attempt ?? 1}${way} failed: ${reason(event.report)}; ${wait}`;
     }
     case "breaker.changed":
       return `${paint(event.to === "closed" ? "green" : "yellow", "⌁")} circuit ${paint("bold", event.service)} went from ${event.from.replace("_", "-")} to ${event.to.replace("_", "-")}`;
+    case "answer.restarted":
+      return `${paint("yellow", "↺")} ${node}: the answer of ${event.model} broke off after ${event.droppedCharacters} characters (${event.category}); it begins anew`;
     case "fallback.started":
       return `${paint("yellow", "↷")} ${node} falls back to ${event.step} because of ${event.because.category}`;
     case "fallback.succeeded":

@@ -8,6 +8,7 @@ import type { Persistence, PersistencePlugin } from "../core/ports.js";
 import { graphOf } from "./graph-of.js";
 import { MemoryAttempts } from "./memory-attempts.js";
 import { createMemoryCache } from "./memory-cache.js";
+import { MemoryStreams } from "./memory-streams.js";
 import { MemoryThreads } from "./memory-threads.js";
 import { createMemoryVersioned } from "./memory-versioned.js";
 import { OpenedSaver } from "./opened-saver.js";
@@ -16,6 +17,7 @@ import { byTheRules } from "./store-rules.js";
 class TrackedMemorySaver extends MemorySaver {
   readonly threads = new MemoryThreads(this);
   readonly attempts = new MemoryAttempts();
+  readonly streams = new MemoryStreams();
 
   override async put(
     config: RunnableConfig,
@@ -33,6 +35,7 @@ class TrackedMemorySaver extends MemorySaver {
     await super.deleteThread(threadId);
     this.threads.forget(threadId);
     this.attempts.forget(threadId);
+    this.streams.forget(threadId);
   }
 }
 
@@ -48,6 +51,7 @@ export const memoryPlugin: PersistencePlugin = {
         attempts: saver.attempts,
         breakers: createMemoryVersioned(),
         cache: createMemoryCache(),
+        streams: saver.streams,
       }),
       events,
       description: "memory of this process (lost when it ends)",

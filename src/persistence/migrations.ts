@@ -52,6 +52,19 @@ export const ownMigrations: readonly ((schema: string) => string)[] = [
     expires_at timestamptz not null
   );
   create index lgr_cache_expires_at on "${schema}".lgr_cache (expires_at)`,
+  (schema) => `create table "${schema}".lgr_streams (
+    thread_id text not null,
+    node text not null,
+    step text not null,
+    stream text not null,
+    seq integer not null,
+    writer text not null,
+    after text,
+    text text not null,
+    tokens integer not null,
+    ending json,
+    primary key (thread_id, node, step, stream, seq)
+  )`,
 ];
 
 /** The tables of the stock saver alone. */

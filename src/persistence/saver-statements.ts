@@ -138,7 +138,7 @@ export function putTaskWrites(schema: string, row: WritesRow): Statement[] {
 }
 
 export function deleteEverything(schema: string, threadId: string, ownTables: boolean): Statement {
-  const own = ownTables ? ["lgr_task_paths", "lgr_attempts", "lgr_threads"] : [];
+  const own = ownTables ? ["lgr_task_paths", "lgr_attempts", "lgr_streams", "lgr_threads"] : [];
   const tables = ["checkpoint_blobs", "checkpoint_writes", ...own];
   const steps = tables.map((table) => `${table}_gone as (delete from "${schema}".${table} where thread_id = $1)`);
   return { text: `${withSteps(steps)}delete from "${schema}".checkpoints where thread_id = $1`, values: [threadId] };

@@ -12,6 +12,7 @@ import { createSqlAttempts } from "./sql-attempts.js";
 import { createSqlCache } from "./sql-cache.js";
 import type { SqlPool } from "./sql-pool.js";
 import { createSqlStore } from "./sql-store.js";
+import { createSqlStreams } from "./sql-streams.js";
 import { createSqlThreads } from "./sql-threads.js";
 import { createSqlVersioned } from "./sql-versioned.js";
 import { byTheRules } from "./store-rules.js";
@@ -74,6 +75,7 @@ export function openSqlPersistence(source: SqlSource): Persistence {
       attempts: createSqlAttempts(pool, schema),
       breakers: createSqlVersioned(pool, schema, "lgr_breakers"),
       cache: createSqlCache(pool, schema),
+      streams: createSqlStreams(pool, schema),
     }),
     events,
     description,

@@ -1,18 +1,19 @@
-/** What holds for the stores of every plugin: crash points around each durable write, and no secrets in what is kept. */
+/** What holds for the stores of every plugin: crash points around each durable write, and no secrets in error reports. */
 import { crashPoint } from "../core/crash-points.js";
 import { redactText } from "../core/redact.js";
-import type { AttemptStore, ResultCache, VersionedStore } from "../core/store-ports.js";
+import type { AttemptStore, ResultCache, StreamStore, VersionedStore } from "../core/store-ports.js";
 import type { ErrorReport } from "../errors/report.js";
 
 export interface PlainStores {
   readonly attempts: AttemptStore;
   readonly breakers: VersionedStore;
   readonly cache: ResultCache;
+  readonly streams: StreamStore;
 }
 
 /** The stores as a plugin hands them out. */
 export function byTheRules(plain: PlainStores): PlainStores {
-  const { attempts, breakers, cache } = plain;
+  const { attempts, breakers, cache, streams } = plain;
   return {
     attempts: {
       load: (scope) => attempts.load(scope),
@@ -33,6 +34,14 @@ export function byTheRules(plain: PlainStores): PlainStores {
       get: (key) => cache.get(key),
       put: (key, value, keepMs) => written("cache.put", () => cache.put(key, value, keepMs)),
       delete: (key) => written("cache.delete", () => cache.delete(key)),
+    },
+    // The text as it came: with anything taken out of it, a model would go on from another one.
+    streams: {
+      load: (scope) => streams.load(scope),
+      append: (scope, part) => written("streams.append", () => streams.append(scope, part)),
+      truncate: (scope, seq, writer) => written("streams.truncate", () => streams.truncate(scope, seq, writer)),
+      clear: (scope) => written("streams.clear", () => streams.clear(scope)),
+      clearOtherSteps: (scope) => written("streams.clearOtherSteps", () => streams.clearOtherSteps(scope)),
     },
   };
 }

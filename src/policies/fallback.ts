@@ -26,7 +26,8 @@ export function eligibleFallbacks<S extends FallbackCandidate>(
 /**
  * Runs the steps in order until one answers.
  *
- * @param mayGoOn asked after a step failed: whether the next may be tried
+ * @param mayGoOn asked after a step failed: whether another may be tried
+ * @param suits asked before each step: one that does not suit is passed over
  * @returns the answer and the step, or undefined when every step failed
  * @throws LangGraph's control flow; the failure of a step after which there is to be no other
  */
@@ -34,8 +35,10 @@ export async function firstAnswer<S extends FallbackCandidate, T>(
   steps: readonly S[],
   run: (step: S) => Promise<T>,
   mayGoOn: () => boolean = () => true,
+  suits: (step: S) => boolean = () => true,
 ): Promise<{ readonly step: S; readonly answer: T } | undefined> {
   for (const step of steps) {
+    if (!suits(step)) continue;
     try {
       return { step, answer: await run(step) };
     } catch (error) {

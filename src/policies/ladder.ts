@@ -94,7 +94,13 @@ export async function climbLadder<S extends LadderStep>(
     const mayGoOn = () => climber.signal?.aborted !== true && climber.attempts.at(-1)?.effects === undefined;
     const steps = mayGoOn() ? eligible(because) : [];
     const after = (step: S) => steps.slice(steps.indexOf(step) + 1);
-    const found = await firstAnswer(steps, (step) => answerInstead(step, because, climber, after(step)), mayGoOn);
+    // A step that failed for what only declared steps may answer for (a content filter) is not gone past by others.
+    const suits = (step: S) => {
+      const category = climber.attempts.at(-1)?.report.category ?? because.category;
+      return CATEGORY_POLICIES[category].next !== "declared_fallback" || step.when?.includes(category) === true;
+    };
+    const run = (step: S) => answerInstead(step, because, climber, after(step));
+    const found = await firstAnswer(steps, run, mayGoOn, suits);
     if (found === undefined) throw error;
     return found.answer;
   }

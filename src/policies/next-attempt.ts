@@ -42,6 +42,8 @@ export async function nextAttempt(
   if (wanted !== true && (!retryable || sameKind >= row.retries)) return NO_MORE;
   if (wanted !== true && report.code === "FIRST_TOKEN_TIMEOUT" && circumstances.fallbackLeft?.(report) === true)
     return { gaveUp: "it stayed silent, and a fallback may answer sooner" };
+  if (wanted !== true && report.code === "COOLING_DOWN" && circumstances.fallbackLeft?.(report) === true)
+    return { gaveUp: "it asked to be left alone, and a fallback is left" };
   const grown = backoffDelayMs(
     {
       strategy: row.backoff,
@@ -55,6 +57,9 @@ export async function nextAttempt(
     circumstances.random,
   );
   const delayMs = Math.max(grown, report.retryAfterMs ?? 0);
+  const { patienceMs } = policy;
+  if (patienceMs !== undefined && delayMs > patienceMs && circumstances.fallbackLeft?.(report) === true)
+    return { gaveUp: `a wait of ${delayMs} ms is longer than patienceMs (${patienceMs}), and a fallback is left` };
   if (circumstances.elapsedMs() + delayMs > policy.maxElapsedMs)
     return { gaveUp: `a wait of ${delayMs} ms would end after maxElapsedMs (${policy.maxElapsedMs})` };
   if (delayMs >= circumstances.deadlineInMs())

@@ -28,6 +28,8 @@ export const retrySchema = z.strictObject({
   maxDelayMs: z.number().min(0).default(60_000),
   /** No wait is begun that would end later than this after the first attempt began. */
   maxElapsedMs: z.number().min(0).default(120_000),
+  /** While a fallback is left, no wait is begun that is longer than this: the fallback may answer sooner. No limit by default. */
+  patienceMs: z.number().min(0).optional(),
   /** Overrides every category's own growth. */
   strategy: z.enum(STRATEGIES).optional(),
   jitter: z.enum(JITTERS).default("proportional"),

@@ -1,35 +1,32 @@
-/** What the stores of every persistence plugin must do: attempts, versioned state and cached answers. */
+/** What the stores of every persistence plugin must do: attempts, versioned state, cached answers and generated texts. */
 import { randomUUID } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
 import { type CrashPoint, onCrashPoint } from "../../src/core/crash-points.js";
 import type { Persistence } from "../../src/core/ports.js";
 import type { AttemptRecord } from "../../src/core/records.js";
-import type { AttemptScope, AttemptStore, ResultCache, VersionedStore } from "../../src/core/store-ports.js";
+import type {
+  AttemptScope,
+  AttemptStore,
+  ResultCache,
+  StreamStore,
+  VersionedStore,
+} from "../../src/core/store-ports.js";
+import { oddTexts } from "./odd-texts.js";
+import { newStream, part, streamsContract } from "./streams-contract.js";
 
 export interface Stores {
   readonly attempts: AttemptStore;
   readonly breakers: VersionedStore;
   readonly cache: ResultCache;
+  readonly streams: StreamStore;
 }
 
 /** @throws when the plugin lacks one of them */
-export function storesOf({ attempts, breakers, cache }: Persistence): Stores {
-  if (attempts === undefined || breakers === undefined || cache === undefined)
-    throw new Error("The plugin lacks attempts, breakers or cache");
-  return { attempts, breakers, cache };
+export function storesOf({ attempts, breakers, cache, streams }: Persistence): Stores {
+  if (attempts === undefined || breakers === undefined || cache === undefined || streams === undefined)
+    throw new Error("The plugin lacks attempts, breakers, cache or streams");
+  return { attempts, breakers, cache, streams };
 }
-
-/** Texts that databases, JSON and careless escaping stumble over. */
-const oddTexts = [
-  "",
-  " ",
-  "NUL \0 within",
-  "half a pair \ud800 and \udfff",
-  "a marker \uFDD00000 of our own",
-  "quotes ' \" \\ \\u0000 % _ $1",
-  "__proto__",
-  "línea\n\u2028 日本語 🧨",
-];
 
 export const failed = (number: number, message = `attempt ${number} failed`): AttemptRecord => ({
   number,
@@ -46,6 +43,7 @@ export function storesContract(opened: () => Persistence): void {
   attemptsContract(opened);
   versionedContract(() => storesOf(opened()).breakers);
   cacheContract(() => storesOf(opened()).cache);
+  streamsContract(() => storesOf(opened()).streams, opened);
   crashContract(() => storesOf(opened()));
 }
 
@@ -345,6 +343,9 @@ function cacheContract(store: () => ResultCache): void {
 function crashContract(stores: () => Stores): void {
   const scope = newScope();
   const key = randomUUID();
+  const stream = newStream();
+  const laterStep = { ...stream, step: "checkpoint-2" };
+  const parts = async () => (await stores().streams.load(stream))?.parts ?? 0;
   const writes: readonly (readonly [name: string, write: () => Promise<unknown>, done: () => Promise<unknown>])[] = [
     ["attempts.append", () => stores().attempts.append(scope, failed(1)), () => stores().attempts.load(scope)],
     [
@@ -364,6 +365,12 @@ function crashContract(stores: () => Stores): void {
     ],
     ["cache.put", () => stores().cache.put(key, 1, 60_000), () => stores().cache.get(key)],
     ["cache.delete", () => stores().cache.delete(key), async () => (await stores().cache.get(key)) === undefined],
+    ["streams.append", () => stores().streams.append(stream, part(0)), parts],
+    ["streams.append", () => stores().streams.append(stream, part(1)), async () => (await parts()) === 2],
+    ["streams.truncate", () => stores().streams.truncate(stream, 1, "w"), async () => (await parts()) === 1],
+    ["streams.clearOtherSteps", () => stores().streams.clearOtherSteps(laterStep), async () => (await parts()) === 0],
+    ["streams.append", () => stores().streams.append(stream, part(0)), parts],
+    ["streams.clear", () => stores().streams.clear(stream), async () => (await parts()) === 0],
   ];
 
   describe("a process that dies at a write of a store", () => {

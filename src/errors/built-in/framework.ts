@@ -21,7 +21,13 @@ export const FRAMEWORK_RULES: readonly ErrorRule[] = [
     "output that cannot be parsed",
     "malformed_output",
     either(
-      named("OutputParserException", "ToolInputParsingException", "LengthFinishReasonError"),
+      named(
+        "OutputParserException",
+        "ToolInputParsingException",
+        "LengthFinishReasonError",
+        "StructuredOutputParsingError",
+        "MultipleStructuredOutputsError",
+      ),
       coded("OUTPUT_PARSING_FAILURE", "INVALID_TOOL_RESULTS"),
     ),
   ),

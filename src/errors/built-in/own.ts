@@ -42,15 +42,21 @@ export const OWN_RULES = inPass("own", [
 /** The same errors once a checkpoint has left them name and message alone; other packages use such names alike. */
 export const OWN_NAME_RULES: readonly ErrorRule[] = [
   row("timeout by name", "timeout", named("AttemptTimeoutError", "DeadlineExceededError")),
-  row("malformed output by name", "malformed_output", named("MalformedOutputError")),
+  row(
+    "malformed output by name",
+    "malformed_output",
+    named("MalformedOutputError", "AnswerCutError", "AnswerDamagedError", "InvalidToolCallError"),
+  ),
+  row("content filtered by name", "content_policy", named("ContentFilteredError")),
+  row("unusable response by name", "server_error", named("UnusableResponseError")),
   row("invalid input by name", "invalid_input", named("InvalidInputError", "ConfigError", "DecisionRefusedError")),
   row("cancellation by name", "cancelled", named("CancelledError", "RunAbortedError")),
   row("owned elsewhere by name", "environment", named("OwnedElsewhereError")),
   row("open circuit by name", "model_unavailable", named("CircuitOpenError")),
-  row("no room by name", "rate_limit", named("BulkheadFullError", "RateLimitedError")),
+  row("no room by name", "rate_limit", named("BulkheadFullError", "RateLimitedError", "CoolingDownError")),
   row("budget by name", "quota", named("BudgetExceededError")),
   row("degraded input by name", "environment", named("DegradedInputError", "NoStaleAnswerError", "IsolationError")),
   row("thread by name", "not_found", named("ThreadError")),
   // What it was that failed is not known any more; that nothing is left to try is.
-  row("given up by name", "stuck", named("AttemptsUsedUpError", "NodeFailedError")),
+  row("given up by name", "stuck", named("AttemptsUsedUpError", "NodeFailedError", "ModelsFailedError")),
 ];

@@ -5,6 +5,9 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import type { z } from "zod";
 import { CATEGORIES, CATEGORY_POLICIES, type Category, type NextRung } from "../../../src/errors/categories.js";
+import { middlewareSchema } from "../../../src/langgraph/middleware/options.js";
+import { toolPolicySchema } from "../../../src/langgraph/middleware/tool-options.js";
+import { resilientModelSchema, routeSchema } from "../../../src/langgraph/model/model-options.js";
 import { resilientSchema } from "../../../src/langgraph/resilient-options.js";
 import { breakerSchema } from "../../../src/policies/breaker/breaker-options.js";
 import { budgetSchema } from "../../../src/policies/budget.js";
@@ -58,6 +61,10 @@ const schemas: Readonly<Record<string, { readonly shape: Readonly<Record<string,
   budget: budgetSchema,
   isolated: isolatedSchema,
   resilient: resilientSchema,
+  model: resilientModelSchema,
+  route: routeSchema,
+  middleware: middlewareSchema,
+  tool: toolPolicySchema,
 };
 
 /** How a table shows the default of an option. */

@@ -1,0 +1,70 @@
+import { AnswerCutError, AnswerDamagedError, UnusableResponseError } from "../../../errors/model-errors.js";
+import { watchDamage } from "./damage.js";
+import { excerpt, parsedObject, type StreamCheck } from "./stream-check.js";
+
+const LAST_EVENTS: readonly unknown[] = ["response.completed", "response.incomplete", "error"];
+
+/**
+ * The events of `POST /responses`: https://platform.openai.com/docs/api-reference/responses-streaming. They are numbered,
+ * so that a damaged one is known to be missing or to have been one too many.
+ */
+export function responsesStreamCheck(): StreamCheck {
+  const damage = watchDamage();
+  let ended = false;
+  let events = 0;
+  let last: number | undefined;
+  let isUnnumbered = false;
+  let hasGap = false;
+  let firstNoise: string | undefined;
+
+  const refuseDamage = () => {
+    if (damage.lost === undefined || !(hasGap || isUnnumbered)) return;
+    throw new AnswerDamagedError(
+      `An event of the stream came damaged, and what it carried is missing from the answer: ${damage.lost}`,
+    );
+  };
+
+  return {
+    accept(data) {
+      const sound = parsedObject(data);
+      const mended = sound === undefined ? damage.mend(data) : undefined;
+      if (sound !== undefined) damage.sound();
+      const event = sound ?? (mended === undefined ? undefined : parsedObject(mended));
+      if (event === undefined) {
+        firstNoise ??= excerpt(data);
+        return [];
+      }
+      events += 1;
+      const { sequence_number: number, type } = event;
+      if (typeof number !== "number") isUnnumbered = true;
+      else {
+        if (last !== undefined && number > last + 1) hasGap = true;
+        last = number;
+      }
+      refuseDamage();
+      if (type === "response.failed") throw failureIn(event);
+      if (LAST_EVENTS.includes(type)) ended = true;
+      return [mended ?? data];
+    },
+    get state() {
+      return ended ? "done" : "open";
+    },
+    end() {
+      if (ended) return;
+      if (events === 0)
+        throw new UnusableResponseError(
+          `The answer held no event of a stream${firstNoise === undefined ? "" : `; it begins ${firstNoise}`}`,
+        );
+      throw new AnswerCutError(`The stream ended after ${events} events without response.completed`);
+    },
+  };
+}
+
+/** In the server's words, which the client passes over. */
+function failureIn(event: Record<string, unknown>): Error {
+  const { error } = (event.response ?? {}) as {
+    readonly error?: { readonly code?: unknown; readonly message?: unknown };
+  };
+  const message = typeof error?.message === "string" ? error.message : "The server says that the answer failed";
+  return Object.assign(new Error(message), { code: error?.code ?? "server_error" });
+}
