@@ -16,8 +16,10 @@ function offlineModelName(model: string): string {
 
 /** A rough count: about four characters a token, OpenAI's own rule of thumb for English text. */
 function tokensIn(text: string): number {
-  return Math.ceil(text.length / 4);
+  return Math.ceil(text.length / CHARACTERS_A_TOKEN);
 }
+
+const CHARACTERS_A_TOKEN = 4;
 
 /** Tokens of the messages, by the same rough count as `usage`. */
 export function promptTokens(request: ChatRequest): number {
@@ -26,7 +28,10 @@ export function promptTokens(request: ChatRequest): number {
 
 function usageOf(request: ChatRequest, { content, toolCalls }: Answer) {
   const prompt = promptTokens(request);
-  const completion = tokensIn(content + toolCalls.map((call) => call.name + call.arguments).join(""));
+  const completion = [content, ...toolCalls.map((call) => call.arguments)].reduce(
+    (sum, text) => sum + tokensIn(text),
+    0,
+  );
   return { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };
 }
 
@@ -109,18 +114,18 @@ export function chunkStream(
   };
 }
 
-/** Text in pieces of a few words, as a model streams it; joined they are the text again. */
+/** Text token by token, as a model streams it: who counts the pieces can tell that none is missing. */
 function pieces(text: string): string[] {
-  return text.match(/(?:\s*\S+){1,4}\s*$|(?:\s*\S+){1,4}|\s+/g) ?? [];
+  return Array.from({ length: tokensIn(text) }, (_, at) =>
+    text.slice(at * CHARACTERS_A_TOKEN, (at + 1) * CHARACTERS_A_TOKEN),
+  );
 }
 
 /** Each call opens with its id and name and no arguments yet; these follow in pieces, all under the call's index. */
 function callDeltas(toolCalls: readonly ToolCall[]): Delta[] {
   return toolCalls.flatMap((call, index) => [
     { tool_calls: [{ index, ...wholeCall({ ...call, arguments: "" }) }] },
-    ...(call.arguments.match(/.{1,8}/gsu) ?? []).map((text) => ({
-      tool_calls: [{ index, function: { arguments: text } }],
-    })),
+    ...pieces(call.arguments).map((text) => ({ tool_calls: [{ index, function: { arguments: text } }] })),
   ]);
 }
 

@@ -14,6 +14,7 @@ import { refuseInvalid } from "../policies/validate.js";
 import { interruptCounter, questionsOf } from "./attempt-internals.js";
 import { type AttemptMarker, runAttempt } from "./attempt-scope.js";
 import { answerRefused, namespaceOf } from "./internals.js";
+import type { CountedAs } from "./metered-attempt.js";
 import { inFrame } from "./named-frame.js";
 import type { NodeEntry } from "./node-entry.js";
 import { waitInRun } from "./run-context.js";
@@ -78,8 +79,7 @@ export function nodeClimber(entry: NodeEntry, config: LangGraphRunnableConfig): 
         clock,
         budget: budgetOf(step),
         countsTokens: limitsTokens(step),
-        // The first attempt of a decorator further in is the attempt it is part of.
-        isCounted: entry.outside === undefined || running.number > 1,
+        counts: countedAs(entry),
       };
       crashPoint("node.attempt.before");
       let result: unknown;
@@ -130,6 +130,11 @@ export function nodeClimber(entry: NodeEntry, config: LangGraphRunnableConfig): 
     fallbackStarted: (step, because) => context.emit("fallback.started", { step: step.name, because }),
     fallbackSucceeded: (step) => context.emit("fallback.succeeded", { step: step.name }),
   };
+}
+
+function countedAs({ outside, attempts }: NodeEntry): CountedAs {
+  if (outside === undefined) return "itself";
+  return attempts.length === 0 ? "nothing" : "the one before";
 }
 
 function markerFor(

@@ -7,7 +7,7 @@ import { ConfigError } from "../errors/own-errors.js";
 import type { AttemptOutcome, BudgetPolicy } from "../policies/budget.js";
 import type { RunningAttempt } from "../policies/running-attempt.js";
 import { markerOf } from "./attempt-scope.js";
-import { countAttempt } from "./metered-attempt.js";
+import { type CountedAs, countAttempt } from "./metered-attempt.js";
 import type { RunContext } from "./run-context.js";
 import { meterOf } from "./thread-usage.js";
 import { withHandlers } from "./usage-handler.js";
@@ -19,8 +19,7 @@ export interface Watch {
   readonly budget: BudgetPolicy | undefined;
   /** Whether someone wants to know the tokens used even where no thread is charged for them. */
   readonly countsTokens: boolean;
-  /** Whether it is an attempt of its own, and not part of one that is counted already. */
-  readonly isCounted: boolean;
+  readonly counts: CountedAs;
 }
 
 /**
@@ -62,7 +61,7 @@ export function watched<T>(
 async function counted<T>(
   config: LangGraphRunnableConfig,
   running: RunningAttempt,
-  { context, clock, budget, isCounted }: Watch,
+  { context, clock, budget, counts }: Watch,
   work: (config: LangGraphRunnableConfig) => T,
 ): Promise<Awaited<T>> {
   const { saver, threadId } = context;
@@ -70,7 +69,7 @@ async function counted<T>(
   if (budget !== undefined) meter?.check(budget, `thread "${threadId}"`);
   // Where the thread is charged here, the calls are hidden from whoever counts further out, and told instead.
   const around = meter === undefined ? undefined : markerOf(config)?.running;
-  const counting = countAttempt(config, meter, isCounted, ({ totalTokens }) => {
+  const counting = countAttempt(config, meter, counts, ({ totalTokens }) => {
     running.usedTokens = (running.usedTokens ?? 0) + totalTokens;
     if (around !== undefined) around.usedTokens = (around.usedTokens ?? 0) + totalTokens;
   });

@@ -20,12 +20,12 @@ export function watchDamage(): Damage {
   let lost: string | undefined;
   return {
     mend(data) {
-      if (isNoise(data)) return undefined;
       const whole = fragment === undefined ? data : fragment + data;
       if (parsedObject(whole) !== undefined) {
         fragment = undefined;
         return whole;
       }
+      if (isNoise(data)) return undefined;
       const closed = closedAtEnd(whole);
       if (closed !== undefined) {
         fragment = undefined;
