@@ -16,10 +16,8 @@ function offlineModelName(model: string): string {
 
 /** A rough count: about four characters a token, OpenAI's own rule of thumb for English text. */
 function tokensIn(text: string): number {
-  return Math.ceil(text.length / CHARACTERS_A_TOKEN);
+  return pieces(text).length;
 }
-
-const CHARACTERS_A_TOKEN = 4;
 
 /** Tokens of the messages, by the same rough count as `usage`. */
 export function promptTokens(request: ChatRequest): number {
@@ -116,9 +114,7 @@ export function chunkStream(
 
 /** Text token by token, as a model streams it: who counts the pieces can tell that none is missing. */
 function pieces(text: string): string[] {
-  return Array.from({ length: tokensIn(text) }, (_, at) =>
-    text.slice(at * CHARACTERS_A_TOKEN, (at + 1) * CHARACTERS_A_TOKEN),
-  );
+  return text.match(/.{1,4}/gsu) ?? [];
 }
 
 /** Each call opens with its id and name and no arguments yet; these follow in pieces, all under the call's index. */

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { ask, QUESTION, readToTheEnd } from "../integration/provider/provider.js";
+import { ask, contentIn, eventsIn, QUESTION, readToTheEnd } from "../integration/provider/provider.js";
 import { createFolder } from "../support/databases.js";
 import { runLgr, startLgr, untilPrinted } from "../support/run-lgr.js";
 
@@ -40,7 +40,8 @@ it("serves by its script, tells of each request, records it, and ends with a sum
   const { baseUrl } = objects()[0] as { baseUrl: string };
 
   expect((await ask(baseUrl)).headers.get("retry-after")).toBe("1");
-  expect(await (await ask(baseUrl, { ...QUESTION, stream: true })).text()).toContain("offline: 23 characters read");
+  const answered = await (await ask(baseUrl, { ...QUESTION, stream: true })).text();
+  expect(contentIn(eventsIn(answered))).toContain("offline: 23 characters read");
   const openStream = (model: string) => ask(baseUrl, { ...QUESTION, model, stream: true });
   const open = [await openStream("silent"), await openStream("slow")];
   child.kill("SIGINT");

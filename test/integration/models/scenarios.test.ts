@@ -142,6 +142,40 @@ describe.each(WAYS)("what happens once, asked by %s,", (way) => {
   );
 });
 
+describe.each(["invoke", "stream"] as const)(
+  "a damaged event in a stream that is whole otherwise, asked by %s,",
+  (way) => {
+    const metOnce = (fault: Fault) => meeting({ fault, ...MALFORMED }, way, { times: 1 });
+
+    it("costs nothing where it came beside those of the answer", async () => {
+      const { provider, told, outcome, waitedMs } = await metOnce({ kind: "malformed_event" });
+      expect(outcome).toMatchObject({
+        message: { text: ANSWER, response_metadata: { resilience: { answeredBy: "sick", attempts: 1, failures: [] } } },
+      });
+      expect([askedOf(provider, "sick"), provider.requests.length, waitedMs]).toEqual([1, 1, 0]);
+      expect(told).toEqual({ starts: 1, ends: 1, errors: 0 });
+    });
+
+    it("is asked for again where it came in the place of one", async () => {
+      const { provider, told, outcome, waitedMs } = await metOnce({ kind: "malformed_event", instead: true });
+      expect(outcome).toMatchObject({
+        message: {
+          text: ANSWER,
+          response_metadata: {
+            resilience: {
+              answeredBy: "sick",
+              attempts: 2,
+              failures: [{ model: "sick", category: "malformed_output" }],
+            },
+          },
+        },
+      });
+      expect([askedOf(provider, "sick"), provider.requests.length, waitedMs]).toEqual([2, 2, 0]);
+      expect(told).toEqual({ starts: 1, ends: 1, errors: 0 });
+    });
+  },
+);
+
 describe.each(WAYS)("a question that is refused, asked by %s,", (way) => {
   it("goes to the next model at once where it was too long for this one", async () => {
     const { provider, outcome } = await meeting({ fault: { kind: "context_length" }, ...MALFORMED }, way, {

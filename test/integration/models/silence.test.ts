@@ -15,6 +15,7 @@ import {
   textEvent,
   usageEvent,
 } from "../../support/models.js";
+import { halfOf } from "../provider/provider.js";
 
 /** Ends the wait before the next attempt, once it has begun. */
 async function waitedOut(clock: FakeClock): Promise<void> {
@@ -87,7 +88,7 @@ describe("a model that stops in the middle", () => {
       });
     const asked = read();
     for (const half of [1, 2]) {
-      const middle = hearing(ANSWER.slice(0, 42));
+      const middle = hearing(halfOf(ANSWER));
       await provider.waitForRequest(half);
       await middle;
       await clock.advance(15_000);

@@ -4,7 +4,17 @@ import { networkInterfaces } from "node:os";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { startFaultyProvider } from "../../../src/chaos/faulty-provider.js";
 import { systemClock } from "../../../src/core/clock.js";
-import { ANSWER, ask, chatOpenAi, completionOf, contentIn, eventsIn, providerFor, QUESTION } from "./provider.js";
+import {
+  ANSWER,
+  ask,
+  chatOpenAi,
+  completionOf,
+  contentIn,
+  eventsIn,
+  providerFor,
+  QUESTION,
+  tokensOf,
+} from "./provider.js";
 
 const LABEL = "langgraph-resilience";
 
@@ -86,27 +96,24 @@ describe("a streamed answer", () => {
       });
     expect(events.map((event) => event.choices[0]?.delta)).toEqual([
       { role: "assistant", content: "" },
-      { content: "offline: one two three" },
-      { content: " four five six seven" },
-      { content: " eight nine ten eleven" },
+      ...tokensOf(ANSWER).map((content) => ({ content })),
       {},
       undefined,
     ]);
-    expect(events.map((event) => event.choices[0]?.finish_reason)).toEqual([null, null, null, null, "stop", undefined]);
+    const beforeTheEnd = [null, ...tokensOf(ANSWER).map(() => null)];
+    expect(events.map((event) => event.choices[0]?.finish_reason)).toEqual([...beforeTheEnd, "stop", undefined]);
     expect(events.map((event) => event.usage)).toEqual([
+      ...beforeTheEnd,
       null,
-      null,
-      null,
-      null,
-      null,
-      { prompt_tokens: 6, completion_tokens: 16, total_tokens: 22 },
+      { prompt_tokens: 6, completion_tokens: tokensOf(ANSWER).length, total_tokens: 22 },
     ]);
   });
 
   it("reports no usage unless it is asked to", async () => {
     const { baseUrl } = await providerFor();
     const events = eventsIn(await (await ask(baseUrl, { ...QUESTION, stream: true })).text());
-    expect(events).toHaveLength(6);
+    // opening, text, closing, [DONE]
+    expect(events).toHaveLength(1 + tokensOf(ANSWER).length + 2);
     for (const event of events.slice(0, -1)) expect(event).not.toHaveProperty("usage");
   });
 
@@ -124,7 +131,7 @@ describe("a streamed answer", () => {
     const { baseUrl } = await providerFor();
     const chunks = [];
     for await (const chunk of await chatOpenAi(baseUrl).stream("How did the quarter go?")) chunks.push(chunk);
-    expect(chunks.map((chunk) => chunk.text).filter((text) => text !== "")).toHaveLength(3);
+    expect(chunks.map((chunk) => chunk.text).filter((text) => text !== "")).toEqual(tokensOf(ANSWER));
     const whole = chunks.slice(1).reduce((sum, chunk) => sum.concat(chunk), chunks[0]!);
     expect(whole.text).toBe(ANSWER);
     expect(whole.response_metadata).toMatchObject({ finish_reason: "stop", model_name: "offline-m-1" });
@@ -132,11 +139,13 @@ describe("a streamed answer", () => {
   });
 
   it("waits between its events as asked", async () => {
-    const { baseUrl } = await providerFor({ chunkDelayMs: 15 });
+    const short = "offline: one";
+    const { baseUrl } = await providerFor({ answer: () => short, chunkDelayMs: 15 });
     const startedAt = performance.now();
     await (await ask(baseUrl, { ...QUESTION, stream: true })).text();
-    // five events; a timer may fire a little early
-    expect(performance.now() - startedAt).toBeGreaterThan(5 * 15 - 10);
+    // opening, text, closing; a timer may fire a little early
+    const events = 1 + tokensOf(short).length + 1;
+    expect(performance.now() - startedAt).toBeGreaterThan(events * 15 - 10);
   });
 });
 

@@ -13,6 +13,7 @@ import {
   providerFor,
   QUESTION,
   readToTheEnd,
+  tokensOf,
 } from "./provider.js";
 
 const STREAMED = { ...QUESTION, stream: true };
@@ -116,7 +117,8 @@ const ENDING: {
   malformed_event: [
     { kind: "malformed_event" },
     { text: ANSWER, finishReason: "stop", done: true },
-    { text: "offline: one two three", category: "malformed_output" },
+    // the events before the damaged one, which is in the middle
+    { text: HALF, category: "malformed_output" },
     { category: "malformed_output" },
   ],
   no_terminator: [
@@ -296,7 +298,7 @@ describe("stall", () => {
     let heard = 0;
     const call = heardByChatOpenAi(baseUrl, abort.signal, () => {
       heard += 1;
-      if (heard === 2) setTimeout(() => abort.abort(), 20);
+      if (heard === tokensOf(HALF).length) setTimeout(() => abort.abort(), 20);
     });
     expect(await call).toMatchObject({ text: HALF, failure: expect.anything() });
   });

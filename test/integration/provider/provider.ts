@@ -1,4 +1,4 @@
-/** A provider with an answer of three stream events, and the ways the tests ask it. */
+/** A provider with an answer, the pieces it streams it in, and the ways the tests ask it. */
 import { ChatOpenAI } from "@langchain/openai";
 import { onTestFinished } from "vitest";
 import {
@@ -8,9 +8,20 @@ import {
 } from "../../../src/chaos/faulty-provider.js";
 
 export const ANSWER = "offline: one two three four five six seven eight nine ten eleven";
-/** What has left when the answer stops in the middle: two of its three events. */
-export const HALF = "offline: one two three four five six seven";
+/** What has left when the answer stops in the middle. */
+export const HALF = halfOf(ANSWER);
 export const QUESTION = { model: "m-1", messages: [{ role: "user", content: "How did the quarter go?" }] };
+
+/** The pieces a text is streamed in, an event each: four characters a token. */
+export function tokensOf(text: string): string[] {
+  return text.match(/.{1,4}/gsu) ?? [];
+}
+
+/** What has left of a text when its stream stops in the middle: half of its events, the odd one with them. */
+export function halfOf(text: string): string {
+  const tokens = tokensOf(text);
+  return tokens.slice(0, Math.ceil(tokens.length / 2)).join("");
+}
 
 /** Closed when the test has finished. */
 export async function providerFor(options: Partial<FaultyProviderOptions> = {}): Promise<FaultyProvider> {
