@@ -7,12 +7,14 @@ import { tool } from "@langchain/core/tools";
 import { ChatOpenAI } from "@langchain/openai";
 import { createAgent, modelFallbackMiddleware, modelRetryMiddleware } from "langchain";
 import { resilientModel, restartOf } from "langgraph-resilience";
+import { resilienceMiddleware } from "langgraph-resilience/langchain";
 import { z } from "zod";
 import { FALLBACK, PRIMARY } from "./scenarios.mjs";
 
 /** @typedef {import("@langchain/core/messages").AIMessage} AIMessage */
 /** @typedef {import("@langchain/core/messages").AIMessageChunk} AIMessageChunk */
 /** @typedef {import("@langchain/core/messages").BaseMessage} BaseMessage */
+/** @typedef {import("langchain").AnyAgentMiddleware} AnyAgentMiddleware */
 
 /**
  * @typedef {object} Question
@@ -28,6 +30,7 @@ import { FALLBACK, PRIMARY } from "./scenarios.mjs";
  * @typedef {object} Received
  * @property {string} text as it was shown
  * @property {string} stale text that was shown, is not in the answer, and was never taken back
+ * @property {number} [cleared] characters of text that the reader cleared, because a mark in the stream said so
  * @property {AIMessage | AIMessageChunk | undefined} message
  * @property {readonly unknown[]} [executed] arguments with which tools were really run
  */
@@ -43,6 +46,7 @@ import { FALLBACK, PRIMARY } from "./scenarios.mjs";
  * @property {string} name
  * @property {string} title
  * @property {string} setup
+ * @property {boolean} [ours]
  * @property {(baseUrl: string) => Session} open
  */
 
@@ -77,29 +81,31 @@ function askedDirectly(modelFor) {
     },
     async stream({ messages, tools, signal, callbacks }) {
       let text = "";
+      let cleared = 0;
       /** @type {AIMessageChunk | undefined} */
       let message;
       for await (const chunk of await modelFor(tools).stream(messages, { signal, callbacks })) {
         // The documented way to be told that what was shown is void; nobody else has one.
-        if (restartOf(chunk) !== undefined) text = "";
+        if (restartOf(chunk) !== undefined) {
+          cleared += text.length;
+          text = "";
+        }
         text += chunk.text;
         message = message === undefined ? chunk : message.concat(chunk);
       }
-      return { text, stale: "", message };
+      return { text, stale: "", cleared, message };
     },
   };
 }
 
 /**
  * @param {string} baseUrl
+ * @param {(fallback: ChatOpenAI) => AnyAgentMiddleware[]} middlewareWith
  * @returns {Session}
  */
-function askedInAnAgent(baseUrl) {
-  const [primary, fallback] = [client(baseUrl, PRIMARY), client(baseUrl, FALLBACK)];
-  // Its types do not know exactOptionalPropertyTypes.
-  const middleware = /** @type {import("langchain").AnyAgentMiddleware[]} */ (
-    /** @type {unknown} */ ([modelFallbackMiddleware(fallback), modelRetryMiddleware({ onFailure: "error" })])
-  );
+function askedInAnAgent(baseUrl, middlewareWith) {
+  const primary = client(baseUrl, PRIMARY);
+  const middleware = middlewareWith(client(baseUrl, FALLBACK));
   /** @param {unknown[]} executed */
   const agentWith = (executed, tools = false) =>
     createAgent({ model: primary, tools: tools ? [bookingTool(executed)] : [], middleware });
@@ -118,6 +124,7 @@ function askedInAnAgent(baseUrl) {
       const executed = [];
       /** @type {Map<string, string>} */
       const shown = new Map();
+      let cleared = 0;
       /** @type {BaseMessage[]} */
       let state = [];
       const events = await agentWith(executed, tools).stream(
@@ -129,6 +136,11 @@ function askedInAnAgent(baseUrl) {
         else {
           const [chunk] = /** @type {[BaseMessage, unknown]} */ (payload);
           const id = chunk.id ?? "";
+          // The same mark as above; it bears the ID of the message that is void.
+          if (restartOf(chunk) !== undefined) {
+            cleared += shown.get(id)?.length ?? 0;
+            shown.delete(id);
+          }
           // A person's message is echoed, and a tool's result is no answer.
           if (chunk.type === "ai") shown.set(id, (shown.get(id) ?? "") + chunk.text);
         }
@@ -136,7 +148,7 @@ function askedInAnAgent(baseUrl) {
       const message = lastAnswer(state);
       const kept = new Set(state.map(({ id }) => id ?? ""));
       const stale = [...shown].filter(([id, text]) => !kept.has(id) && text !== "").map(([, text]) => text);
-      return { text: message?.text ?? "", stale: stale.join(""), message, executed };
+      return { text: shown.get(message?.id ?? "") ?? "", stale: stale.join(""), cleared, message, executed };
     },
   };
 }
@@ -166,19 +178,35 @@ export const CONTENDERS = [
   },
   {
     name: "middleware",
-    title: "retry + fallback middleware",
+    title: "LangChain middleware",
     setup:
       '`createAgent` with `modelFallbackMiddleware(fallback)` around `modelRetryMiddleware({ onFailure: "error" })`, else defaults; without "error" the first failure would be handed out as an answer and the fallback never asked',
-    open: askedInAnAgent,
+    open: (baseUrl) =>
+      askedInAnAgent(
+        baseUrl,
+        (fallback) =>
+          // Its types do not know exactOptionalPropertyTypes.
+          /** @type {AnyAgentMiddleware[]} */ (
+            /** @type {unknown} */ ([modelFallbackMiddleware(fallback), modelRetryMiddleware({ onFailure: "error" })])
+          ),
+      ),
   },
   {
     name: "ours",
     title: "resilientModel",
     setup: "`resilientModel([primary, fallback])`, its defaults",
+    ours: true,
     open: (baseUrl) => {
       const model = resilientModel([client(baseUrl, PRIMARY), client(baseUrl, FALLBACK)]);
       const bound = model.bindTools([bookingTool([])]);
       return askedDirectly((tools) => (tools ? bound : model));
     },
+  },
+  {
+    name: "ours-agent",
+    title: "resilienceMiddleware",
+    setup: "`createAgent` with `resilienceMiddleware({ fallbacks: [fallback] })`, else defaults",
+    ours: true,
+    open: (baseUrl) => askedInAnAgent(baseUrl, (fallback) => [resilienceMiddleware({ fallbacks: [fallback] })]),
   },
 ];

@@ -152,7 +152,13 @@ function judge(scenario, { received, error, gaveUp }, requests) {
     return { verdict: scenario.says.test(words) ? "clear error" : "unclear error", detail: words.slice(0, 300) };
   }
   if (scenario.tools === true) return judgeTools(received);
-  return judgeText(received);
+  const shown = judgeText(received);
+  // What was shown is one thing, what goes on into the conversation another.
+  const kept =
+    received.message === undefined ? shown : judgeText({ text: received.message.text, stale: "", message: undefined });
+  return VERDICTS.indexOf(kept.verdict) > VERDICTS.indexOf(shown.verdict)
+    ? { ...kept, detail: `in the message: ${kept.detail}` }
+    : shown;
 }
 
 /** @param {Received} received */

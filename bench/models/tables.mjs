@@ -234,6 +234,9 @@ function better(one, other) {
   if (rank(one) < rank(other)) return [`${one.verdict} against ${other.verdict}`];
   if (rank(one) > rank(other)) return [];
   return [
+    ...(one.answeredBy === "primary" && other.answeredBy === "fallback"
+      ? ["answered by the primary, not its stand-in"]
+      : []),
     ...(one.ms + SOONER_MS < other.ms ? [`${seconds(one.ms)} against ${seconds(other.ms)}`] : []),
     ...(one.sick < other.sick ? [`${one.sick} requests to the sick against ${other.sick}`] : []),
     ...(remarks(one) === "" && remarks(other) !== "" ? [remarks(other)] : []),

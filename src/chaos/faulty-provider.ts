@@ -42,7 +42,7 @@ export interface FaultyProvider {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const SetFault = z.object({ fault: FaultSchema.optional(), model: z.string().optional() });
+const SetFault = z.strictObject({ fault: FaultSchema.optional(), model: z.string().optional() });
 
 /**
  * Starts an OpenAI-compatible server on 127.0.0.1 that misbehaves as it is told and otherwise answers properly:
@@ -82,8 +82,8 @@ export async function startFaultyProvider(given: FaultyProviderOptions): Promise
     baseUrl: `http://127.0.0.1:${port}/v1`,
     port,
     requests: log.requests,
-    setFault(fault, { model } = {}) {
-      const parsed = parseOptions("setFault", SetFault, { fault, model });
+    setFault(fault, which = {}) {
+      const parsed = parseOptions("setFault", SetFault, { fault, ...which });
       plan.set(parsed.fault, parsed.model);
     },
     waitForRequest: log.waitFor,

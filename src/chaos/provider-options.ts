@@ -64,7 +64,7 @@ const scripted = {
 };
 const ScriptFile = z.strictObject(scripted);
 
-const Options = z.object({
+const Options = z.strictObject({
   ...scripted,
   answer: z.custom<FaultyProviderOptions["answer"]>(isFunction, "expected a function"),
   onEnded: z

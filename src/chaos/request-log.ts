@@ -34,6 +34,7 @@ export interface RequestLog {
 interface Waiter {
   found(): SeenRequest | undefined;
   readonly resolve: (request: SeenRequest) => void;
+  readonly reject: (error: unknown) => void;
   readonly giveUp: () => void;
 }
 
@@ -43,10 +44,14 @@ export function createRequestLog(onEnded: (request: SeenRequest) => void): Reque
   let closed = false;
   const tell = () => {
     for (const waiter of waiters) {
-      const found = waiter.found();
-      if (found === undefined) continue;
+      try {
+        const found = waiter.found();
+        if (found === undefined) continue;
+        waiter.resolve(found);
+      } catch (error) {
+        waiter.reject(error);
+      }
       waiters.delete(waiter);
-      waiter.resolve(found);
     }
   };
   return {
@@ -68,7 +73,11 @@ export function createRequestLog(onEnded: (request: SeenRequest) => void): Reque
           seen.endedAtMs = systemClock.now();
           seen.outcome = outcome;
           tell();
-          onEnded(seen);
+          try {
+            onEnded(seen);
+          } catch (error) {
+            process.emitWarning(`onEnded of a provider threw: ${String(error)}`, "ResilienceWarning");
+          }
         },
       };
     },
@@ -78,7 +87,7 @@ export function createRequestLog(onEnded: (request: SeenRequest) => void): Reque
         const what = typeof wanted === "number" ? `request ${wanted}` : "the request waited for";
         const giveUp = () =>
           reject(new CancelledError(`The provider was closed before it saw ${what}; it saw ${requests.length}`));
-        waiters.add({ found, resolve, giveUp });
+        waiters.add({ found, resolve, reject, giveUp });
         tell();
         if (closed) giveUp();
       });

@@ -72,7 +72,7 @@ export function asChunk(piece: AIMessageChunk | AIMessage): AIMessageChunk {
 /** The piece with another text in place of its own. */
 export function withText(chunk: AIMessageChunk, text: string): AIMessageChunk {
   if (text === chunk.text) return chunk;
-  const { content, tool_call_chunks = [] } = chunk;
+  const { content, tool_call_chunks = [], tool_calls = [] } = chunk;
   const blocks = typeof content === "string" ? [] : content;
   const own = blocks.find((block) => block.type === "text");
   const others = blocks.filter((block) => block.type !== "text");
@@ -80,14 +80,15 @@ export function withText(chunk: AIMessageChunk, text: string): AIMessageChunk {
   return chunkOf({
     ...fieldsOf(chunk),
     content: typeof content === "string" ? text : [...said, ...others],
-    tool_call_chunks,
+    // A model that does not stream has calls, and no pieces of them.
+    ...(tool_call_chunks.length > 0 ? { tool_call_chunks } : { tool_calls }),
   });
 }
 
 /** The whole answer, of all its pieces, as a message. What earlier calls have generated of it counts as used. */
 export function answerOf(whole: AIMessageChunk, earlier: StoredStream | undefined): AIMessage {
   const { tool_calls = [], invalid_tool_calls = [] } = whole;
-  const fields = { ...fieldsOf(whole), tool_calls, invalid_tool_calls };
+  const fields = { ...fieldsOf(whole), response_metadata: ofWhole(whole), tool_calls, invalid_tool_calls };
   const usage = usageOf(whole);
   if (usage === undefined || earlier === undefined) return new AIMessage(fields as AIMessageFields);
   const { output_tokens, total_tokens } = usage;
@@ -97,6 +98,14 @@ export function answerOf(whole: AIMessageChunk, earlier: StoredStream | undefine
     total_tokens: total_tokens + earlier.tokens,
   };
   return new AIMessage({ ...fields, usage_metadata: summed } as AIMessageFields);
+}
+
+/** An answer that is whole begins nothing anew, though one of its pieces did. */
+function ofWhole({ response_metadata }: AIMessageChunk): Record<string, unknown> {
+  const { resilience } = response_metadata as { readonly resilience?: { readonly restarted?: unknown } };
+  if (resilience?.restarted === undefined) return response_metadata;
+  const { restarted: _, ...rest } = resilience;
+  return { ...response_metadata, resilience: rest };
 }
 
 /** What the provider says was used, if it does. */

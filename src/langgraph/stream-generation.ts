@@ -6,8 +6,10 @@ import type { StoredStream } from "../core/store-ports.js";
 import { AnswerCutError } from "../errors/model-errors.js";
 import { asError } from "../errors/own-errors.js";
 import { onDrain } from "./internals.js";
-import { finishReasonOf } from "./model/answer-check.js";
+import { checkAnswer, finishReasonOf } from "./model/answer-check.js";
 import { joined, restartOf } from "./model/answer-chunk.js";
+import type { AnyChatModel } from "./model/model-options.js";
+import { boundTools, modelNameOf } from "./model/route.js";
 import {
   answerOf,
   asChunk,
@@ -120,7 +122,15 @@ async function* generated(
   if (rest !== undefined) yield rest;
   const pieces = call.pieces();
   refuseCut(joined(pieces), policy);
-  const answer = answerOf(joined([...restored, ...pieces]) as AIMessageChunk, earlier);
+  const whole = joined([...restored, ...pieces]) as AIMessageChunk;
+  // Half of a call's arguments read as whole ones, and half of a text as all of it.
+  checkAnswer(whole, {
+    model: String(modelNameOf(model as AnyChatModel)),
+    needsFinishReason: false,
+    messages,
+    tools: boundTools(model),
+  });
+  const answer = answerOf(whole, earlier);
   await call.end(answer);
   return answer;
 }

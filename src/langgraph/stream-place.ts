@@ -60,6 +60,12 @@ export function toMessages(input: BaseLanguageModelInput): BaseMessage[] {
 interface ModelLike {
   readonly bound?: ModelLike;
   readonly kwargs?: object;
+  /** Of a binding; tells more than what is asked. */
+  readonly config?: object;
+  /** Where ChatOpenAI keeps what is bound to it. */
+  readonly defaultOptions?: object;
+  /** Of a resilientModel. */
+  readonly chain?: { readonly models: readonly { readonly model: ModelLike }[] };
   readonly model?: unknown;
   readonly modelName?: unknown;
   getName?(): string;
@@ -88,10 +94,30 @@ export function questionOf(model: object, messages: readonly BaseMessage[]): str
 }
 
 function modelIdentity(model: ModelLike): unknown[] {
-  const { bound, kwargs, model: name, modelName } = model;
-  if (bound !== undefined) return [...modelIdentity(bound), plainOrNames(kwargs ?? {})];
-  return [model.getName?.(), [name, modelName].find((one) => typeof one === "string")];
+  const { bound, kwargs, config, defaultOptions, chain, model: name, modelName } = model;
+  if (bound !== undefined) return [...modelIdentity(bound), plainOrNames({ ...askedBy(config), ...kwargs })];
+  const own = [model.getName?.(), [name, modelName].find((one) => typeof one === "string")];
+  if (chain !== undefined) return [...own, ...chain.models.map((routed) => modelIdentity(routed.model))];
+  return [...own, plainOrNames(askedBy(defaultOptions))];
 }
+
+/** How a call is run is no part of what is asked. */
+function askedBy(options: object = {}): object {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !OF_THE_RUN.has(name)));
+}
+
+const OF_THE_RUN: ReadonlySet<string> = new Set([
+  "callbacks",
+  "tags",
+  "metadata",
+  "runName",
+  "runId",
+  "configurable",
+  "recursionLimit",
+  "maxConcurrency",
+  "timeout",
+  "signal",
+]);
 
 /** Tools that are no plain data are told by the names of what they hold. */
 function plainOrNames(kwargs: object): string {

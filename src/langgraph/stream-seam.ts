@@ -29,7 +29,8 @@ export function seamAfter(text: string): Seam {
 
   const released = (): string => {
     state = undefined;
-    const rest = held.slice(overlap);
+    // What the text itself says over and over may well come once more: nothing is lost for a repetition too many.
+    const rest = held.slice(saysTwice(text, overlap) ? 0 : overlap);
     held = "";
     return rest;
   };
@@ -50,6 +51,26 @@ export function seamAfter(text: string): Seam {
     },
     end: released,
   };
+}
+
+/** Whether the last characters of the text were said in it just before, too. */
+function saysTwice(text: string, length: number): boolean {
+  if (length === 0) return false;
+  const end = text.slice(-length);
+  const period = smallestPeriod(end);
+  if (period * 2 <= length) return true;
+  return text.length >= length + period && text.slice(-length - period, -period) === end;
+}
+
+/** Knuth, Morris and Pratt 1977: in linear time. */
+function smallestPeriod(text: string): number {
+  const border = [0];
+  for (let at = 1, length = 0; at < text.length; at += 1) {
+    while (length > 0 && text[at] !== text[length]) length = border[length - 1] as number;
+    if (text[at] === text[length]) length += 1;
+    border[at] = length;
+  }
+  return text.length - (border.at(-1) as number);
 }
 
 /** The pieces of the text that end at the same places. */

@@ -50,7 +50,9 @@ async function optionsOf({ port, script, seed, faultRate, latency }: ChaosProvid
     ...file,
     ...(port === undefined ? {} : { port: numberOf("--port", port, { to: 65_535, whole: true }) }),
     ...(seed === undefined ? {} : { seed: numberOf("--seed", seed, { whole: true }) }),
-    ...(faultRate === undefined ? {} : { faultRate: { rate: numberOf("--fault-rate", faultRate, { to: 1 }) } }),
+    ...(faultRate === undefined
+      ? {}
+      : { faultRate: { ...file.faultRate, rate: numberOf("--fault-rate", faultRate, { to: 1 }) } }),
     ...(latency === undefined
       ? {}
       : { latency: { ...file.latency, firstTokenMs: numberOf("--latency", latency, { to: 600_000 }) } }),
@@ -129,8 +131,13 @@ function printRequest(output: Output, request: SeenRequest): void {
   const { id, model, stream, fault, outcome = "faulted", atMs, endedAtMs = atMs } = request;
   const durationMs = endedAtMs - atMs;
   output.object({ type: "request", id, model, stream, fault, outcome, atMs, durationMs });
-  const what = `${model}${stream ? " (stream)" : ""}: ${describeFault(fault)}`;
+  const what = `${printable(model)}${stream ? " (stream)" : ""}: ${describeFault(fault)}`;
   output.line(`${new Date(atMs).toISOString()}  ${what}  → ${OUTCOMES[outcome]} after ${durationMs} ms`);
+}
+
+/** What a client sends must neither colour the terminal nor look like lines of ours. */
+function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, "?").slice(0, 200);
 }
 
 function printSummary(output: Output, { requests, remaining }: FaultyProvider): void {

@@ -2,6 +2,7 @@
 import type { BaseChatModel } from "@langchain/core/language_models/chat_models";
 import type { AIMessage } from "@langchain/core/messages";
 import type { WrapModelCallHook } from "langchain";
+import { asError, ConfigError } from "../../errors/own-errors.js";
 import { createModelChain } from "../model/model-chain.js";
 import type { ModelRoute, ModelRouteOptions, ResilientModelOptions } from "../model/model-options.js";
 import { ResilientChatModel, resilientModel } from "../model/resilient-model.js";
@@ -52,16 +53,38 @@ function chains({ fallbacks, primary, options }: ModelCallSettings) {
   if (first !== undefined && !fallbacks.some(isByName)) resilientModel([first, ...others], options);
   const made = new WeakMap<BaseChatModel, Promise<ResilientChatModel>>();
   return (model: BaseChatModel): ResilientChatModel | Promise<ResilientChatModel> => {
-    if (model instanceof ResilientChatModel) return model;
     const known = made.get(model);
     if (known !== undefined) return known;
-    const chain = Promise.all(fallbacks.map(resolvedRoute)).then((further) =>
+    if (model instanceof ResilientChatModel) {
+      const { name, policy, models } = model.chain;
+      if (policy.budget !== false || !options.budget) return model;
+      // What the thread may spend is no property of the model.
+      const held = new ResilientChatModel(
+        createModelChain(name, { ...policy, budget: options.budget as never }, models),
+      );
+      made.set(model, Promise.resolve(held));
+      return held;
+    }
+    const chain = Promise.all(fallbacks.map(namedInErrors)).then((further) =>
       resilientModel([{ ...primary, model }, ...further], options),
     );
     made.set(model, chain);
     chain.catch(() => made.delete(model));
     return chain;
   };
+}
+
+async function namedInErrors(route: AgentModelRoute, index: number): Promise<ModelRoute> {
+  try {
+    return await resolvedRoute(route);
+  } catch (cause) {
+    const which = isByName(route)
+      ? `"${typeof route === "string" ? route : (route as { model: string }).model}"`
+      : `${index + 1}`;
+    throw new ConfigError(`resilienceMiddleware(): fallback ${which} cannot be made: ${asError(cause).message}`, {
+      cause,
+    });
+  }
 }
 
 function isByName(route: AgentModelRoute): boolean {

@@ -24,11 +24,15 @@ export interface ParsedBox {
 /** Option of a call: its pieces go to the next step of a pipe. */
 export const PIPED = "__lgr_piped";
 
+/** Option of a call: the config of the task around, which LangChain keeps from a stream. */
+export const AROUND = Symbol("lgr.around");
+
 interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   readonly taskType?: string;
   readonly [PARSED]?: ParsedBox;
   readonly [PIPED]?: boolean;
+  readonly [AROUND]?: LangGraphRunnableConfig;
 }
 
 /** What LangChain calls a chat model with. */
@@ -44,7 +48,7 @@ export async function answeredCall(
   output: AnswerOutput,
   config = callConfig(options),
 ): Promise<AIMessage> {
-  const { signal: _, [PIPED]: __, taskType, [PARSED]: box, ...ofModels } = options;
+  const { signal: _, [PIPED]: __, [AROUND]: ___, taskType, [PARSED]: box, ...ofModels } = options;
   const { policy, name } = chain;
   const call: ModelCall = {
     name,
@@ -104,8 +108,8 @@ export async function* streamedCall(
 }
 
 /** The config of the task around, if there is one, ended by the call's own signal as well. */
-function callConfig({ signal }: CallOptions): LangGraphRunnableConfig {
-  const { callbacks: _, signal: ambient, ...around } = ambientConfig();
+function callConfig({ signal, [AROUND]: given }: CallOptions): LangGraphRunnableConfig {
+  const { callbacks: _, signal: ambient, ...around } = given ?? ambientConfig();
   const both = signal !== undefined && ambient !== undefined && signal !== ambient;
   const ended = both ? AbortSignal.any([signal, ambient]) : (signal ?? ambient);
   return ended === undefined ? around : { ...around, signal: ended };

@@ -48,6 +48,9 @@ const GAVE_UP: ReadonlySet<string> = new Set([
   "other",
 ]);
 
+/** What they say when it had to stop: the answer is as long as it was allowed to be, and no longer whole. */
+const RAN_OUT: ReadonlySet<string> = new Set(["length", "max_tokens", "max_output_tokens", "model_length"]);
+
 /** @throws UnusableResponseError, AnswerCutError, ContentFilteredError, InvalidToolCallError; MalformedOutputError for an empty answer */
 export function checkAnswer(answer: AIMessageChunk, check: AnswerCheck): void {
   const { model } = check;
@@ -64,14 +67,19 @@ export function checkAnswer(answer: AIMessageChunk, check: AnswerCheck): void {
     throw new AnswerCutError(
       `The answer of model "${model}" ended after ${answer.text.length} characters without a finish reason: it was cut`,
     );
+  const ranOut = reason !== undefined && RAN_OUT.has(reason.toLowerCase());
+  const [call] = ranOut ? rawToolCalls(answer) : [];
+  if (call !== undefined)
+    throw new InvalidToolCallError(call.name ?? "(without a name)", `the answer ended at its limit (${reason})`);
   checkToolCalls(answer, check);
-  if (isEmpty(answer) && check.messages.at(-1)?.type !== "tool")
+  if (isEmpty(answer) && (ranOut || check.messages.at(-1)?.type !== "tool"))
     throw new MalformedOutputError(`The answer of model "${model}" is empty (finish reason: ${reason ?? "none"})`);
 }
 
 /** Why the answer ended, in the provider's own word; each puts it elsewhere. */
 export function finishReasonOf({ response_metadata, additional_kwargs }: AIMessageChunk): string | undefined {
   const said = response_metadata as Record<string, unknown>;
+  const bedrock = said.messageStop as { readonly stopReason?: unknown } | null | undefined;
   const incomplete = said.incomplete_details as { readonly reason?: unknown } | null | undefined;
   return (
     text(said.finish_reason) ??
@@ -79,6 +87,7 @@ export function finishReasonOf({ response_metadata, additional_kwargs }: AIMessa
     text(said.finishReason) ??
     text(said.stopReason) ??
     text(said.done_reason) ??
+    text(bedrock?.stopReason) ??
     text(additional_kwargs.stop_reason) ??
     text(additional_kwargs.finishReason) ??
     text(incomplete?.reason) ??

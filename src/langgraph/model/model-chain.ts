@@ -7,6 +7,7 @@ import { classifyError } from "../../errors/classify.js";
 import { isControlFlow } from "../../errors/control-flow.js";
 import { ModelsFailedError } from "../../errors/model-errors.js";
 import { asError, ConfigError } from "../../errors/own-errors.js";
+import type { ErrorReport } from "../../errors/report.js";
 import type { CompiledStep } from "../../policies/compiled-ladder.js";
 import { namespaceOf } from "../internals.js";
 import { type DecoratedNode, entrance } from "../resilient.js";
@@ -52,8 +53,8 @@ export function createModelChain(name: string, policy: ModelPolicy, models: read
       const { enter, primary } = entranceFor(taskType);
       try {
         const answer = await enter(call, config);
-        if (call.failures.some(({ model }) => model !== answer.answeredBy))
-          cancellationOf(config.signal)?.noteDegraded();
+        // Also where the first was not asked at all: its circuit is open, or it asked to be left alone.
+        if (answer.answeredBy !== primary) cancellationOf(config.signal)?.noteDegraded();
         return answer;
       } catch (thrown) {
         if (isControlFlow(thrown) || config.signal?.aborted === true) throw thrown;
@@ -140,7 +141,12 @@ function summed(error: Error, call: ModelCall, primary: string, config: LangGrap
   const scope = namespaceOf(config);
   const record = takeFailure(error, scope);
   const modelOf = (step: string) => (step === NODE_STEP ? primary : step);
-  const last = new Map(record?.attempts.map(({ step, report }) => [modelOf(step), report]));
+  const last = new Map<string, ErrorReport>();
+  for (const { step, report } of record?.attempts ?? []) {
+    const before = last.get(modelOf(step));
+    if (before === undefined || !NOT_ASKED.has(report.code) || NOT_ASKED.has(before.code))
+      last.set(modelOf(step), report);
+  }
   if (record === undefined || last.size <= 1) {
     if (record !== undefined) recordFailure(error, record, scope);
     return error;

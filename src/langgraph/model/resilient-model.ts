@@ -11,7 +11,7 @@ import type { ChatGenerationChunk, ChatResult } from "@langchain/core/outputs";
 import { type Runnable, RunnableLambda } from "@langchain/core/runnables";
 import { parseOptions } from "../../core/options.js";
 import { ConfigError } from "../../errors/own-errors.js";
-import { answeredCall, PARSED, type ParsedBox, PIPED, streamedCall } from "./answer-call.js";
+import { AROUND, answeredCall, PARSED, type ParsedBox, PIPED, streamedCall } from "./answer-call.js";
 import { UNSEEN } from "./answer-output.js";
 import type { RoutedModel } from "./ask-model.js";
 import { exchanged } from "./bindings.js";
@@ -128,6 +128,14 @@ export class ResilientChatModel extends BaseChatModel<ResilientCallOptions, AIMe
     runManager?: CallbackManagerForLLMRun,
   ): AsyncGenerator<ChatGenerationChunk> {
     yield* streamedCall(this.chain, { messages, options, runManager });
+  }
+
+  /** LangChain runs the generator outside of the task's own context: what it was called with is kept here. */
+  override async *_streamIterator(
+    input: BaseLanguageModelInput,
+    options?: Partial<ResilientCallOptions>,
+  ): AsyncGenerator<AIMessageChunk> {
+    yield* super._streamIterator(input, { ...options, [AROUND]: options } as Partial<ResilientCallOptions>);
   }
 
   override async *transform(

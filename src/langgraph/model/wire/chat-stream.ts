@@ -100,6 +100,10 @@ export function chatStreamCheck({ choices, includesUsage }: ChatRequestFacts): S
       if (!ended && !isFinished())
         throw new AnswerCutError(`The stream ended after ${textEvents} pieces of text without a finish_reason`);
       refuseDamage();
+      if (damage.hasClosed && (tokens === undefined || textEvents > tokens))
+        throw new AnswerDamagedError(
+          "An event of the stream came without its end, and nobody can tell whether it was sent again: its text may be there twice",
+        );
     },
   };
 
@@ -116,6 +120,7 @@ export function chatStreamCheck({ choices, includesUsage }: ChatRequestFacts): S
   }
 }
 
+/** Servers add events of their own to the protocol's; one that names nothing of it at all is the rest of another. */
 function isForeign({ choices, usage, error, id, object }: Record<string, unknown>): boolean {
   return [choices, usage, error, id, object].every((field) => field === undefined);
 }

@@ -11,6 +11,8 @@ export interface Damage {
   foreign(data: string): void;
   /** An event in good order came: what lies before it will not be completed any more. */
   sound(): void;
+  /** Whether an event was restored by itself: it may have been sent again, whole. */
+  readonly hasClosed: boolean;
   /** What came damaged and was not restored; undefined where nothing can be missing. */
   readonly lost: string | undefined;
 }
@@ -18,6 +20,7 @@ export interface Damage {
 export function watchDamage(): Damage {
   let fragment: string | undefined;
   let lost: string | undefined;
+  let hasClosed = false;
   return {
     mend(data) {
       const whole = fragment === undefined ? data : fragment + data;
@@ -29,6 +32,7 @@ export function watchDamage(): Damage {
       const closed = closedAtEnd(whole);
       if (closed !== undefined) {
         fragment = undefined;
+        hasClosed = true;
         return closed;
       }
       if (fragment !== undefined) lost ??= excerpt(fragment);
@@ -42,6 +46,9 @@ export function watchDamage(): Damage {
       if (fragment === undefined) return;
       lost ??= excerpt(fragment);
       fragment = undefined;
+    },
+    get hasClosed() {
+      return hasClosed;
     },
     get lost() {
       return lost ?? (fragment === undefined ? undefined : excerpt(fragment));

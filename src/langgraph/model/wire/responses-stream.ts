@@ -16,6 +16,7 @@ export function responsesStreamCheck(): StreamCheck {
   let isUnnumbered = false;
   let hasGap = false;
   let firstNoise: string | undefined;
+  const texts = createTexts();
 
   const refuseDamage = () => {
     if (damage.lost === undefined || !(hasGap || isUnnumbered)) return;
@@ -34,8 +35,12 @@ export function responsesStreamCheck(): StreamCheck {
         firstNoise ??= excerpt(data);
         return [];
       }
-      events += 1;
       const { sequence_number: number, type } = event;
+      if (typeof type !== "string") {
+        damage.foreign(data);
+        return [];
+      }
+      events += 1;
       if (typeof number !== "number") isUnnumbered = true;
       else {
         if (last !== undefined && number > last + 1) hasGap = true;
@@ -43,6 +48,8 @@ export function responsesStreamCheck(): StreamCheck {
       }
       refuseDamage();
       if (type === "response.failed") throw failureIn(event);
+      if (type === "error") throw failureIn({ response: { error: event } });
+      texts.take(event);
       if (LAST_EVENTS.includes(type)) ended = true;
       return [mended ?? data];
     },
@@ -56,6 +63,37 @@ export function responsesStreamCheck(): StreamCheck {
           `The answer held no event of a stream${firstNoise === undefined ? "" : `; it begins ${firstNoise}`}`,
         );
       throw new AnswerCutError(`The stream ended after ${events} events without response.completed`);
+    },
+  };
+}
+
+/** The text and arguments that came in pieces, held against what the server says that they are as a whole. */
+function createTexts() {
+  const pieces = new Map<string, string>();
+  const compare = (key: string, whole: unknown) => {
+    const came = pieces.get(key);
+    // Shorter is what a server has trimmed; longer, what has not arrived.
+    if (typeof whole !== "string" || came === undefined || came.length >= whole.length) return;
+    throw new AnswerDamagedError(`Of the ${whole.length} characters that the server sent, ${came.length} have come`);
+  };
+  return {
+    take(event: Record<string, unknown>): void {
+      const {
+        type,
+        output_index: item,
+        content_index: part = 0,
+        delta,
+      } = event as {
+        readonly type: string;
+        readonly output_index?: unknown;
+        readonly content_index?: unknown;
+        readonly delta?: unknown;
+      };
+      const [, kind, step] = /^response\.(output_text|function_call_arguments)\.(delta|done)$/.exec(type) ?? [];
+      if (kind === undefined) return;
+      const key = `${kind} ${String(item)} ${String(part)}`;
+      if (step === "delta") pieces.set(key, (pieces.get(key) ?? "") + String(delta ?? ""));
+      else compare(key, kind === "output_text" ? event.text : event.arguments);
     },
   };
 }

@@ -39,5 +39,5 @@ export function parsedObject(text: string): Record<string, unknown> | undefined 
 
 /** What servers send to keep a connection open, in the wrong form. Anything else might be what is left of an event. */
 export function isNoise(data: string): boolean {
-  return /^\s*(?:|:.*|ping|pong|keep-?alive|heartbeat|null|\[\])\s*$/i.test(data);
+  return /^\s*(?:|:[^{}"]*|ping|pong|keep-?alive|heartbeat|null|\[\])\s*$/i.test(data);
 }
