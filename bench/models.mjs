@@ -1,7 +1,7 @@
 /**
- * What comes of a question when the model's server misbehaves? ChatOpenAI alone, with withFallbacks, with LangChain's
- * retry and fallback middleware, and resilientModel: the same faults over real HTTP, in real time, in one run, judged by
- * one referee.
+ * What comes of a question when the model's server misbehaves? ChatOpenAI alone, with withFallbacks, in an agent with
+ * LangChain's retry and fallback middleware, resilientModel, and an agent with resilienceMiddleware: the same faults over
+ * real HTTP, in real time, in one run, judged by one referee.
  *
  *     npm run bench:models                        below five minutes; writes bench/results/models.{txt,svg,json} and the
  *                                                 tables of docs/models-scorecard.md
@@ -19,6 +19,7 @@ import { CONTENDERS } from "./models/contenders.mjs";
 import { OUTAGE, runOutage } from "./models/outage.mjs";
 import { picture } from "./models/picture.mjs";
 import { LIMIT_MS, runOne } from "./models/referee.mjs";
+import { MODES } from "./models/results.mjs";
 import { SCENARIOS } from "./models/scenarios.mjs";
 import { markdown, report } from "./models/tables.mjs";
 
@@ -26,7 +27,6 @@ import { markdown, report } from "./models/tables.mjs";
 const AT_ONCE = 48;
 /** Between the starts of two runs, so that the times are not those of a crowd. */
 const APART_MS = 150;
-const MODES = /** @type {const} */ (["stream", "whole"]);
 const OUTAGE_NAME = "outage";
 
 const { values: flags } = parseArgs({

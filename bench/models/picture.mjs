@@ -1,15 +1,18 @@
 /** The scorecard as a picture: one cell a run. Drawn by hand, so that it is readable on light and on dark pages alike. */
-import { find, rank, remarks, seconds } from "./tables.mjs";
+import { find, isStandIn, rank, remarks, seconds } from "./results.mjs";
 
-const LABEL = 384;
-const CELL = { width: 196, height: 22, gap: 3 };
+const LABEL = 376;
+const CELL = { width: 162, height: 22, gap: 3 };
 const TOP = 108;
 
 /** By rank: fill of the cell; the text on it is dark on all of them. */
 const FILLS = ["#7fc97f", "#c5dd83", "#ffe08a", "#f9c784", "#f5b06a", "#b9c0cc", "#f0936b", "#e57373", "#d9534f"];
+/** A whole answer, but not of the model that was wanted and could be had. */
+const STAND_IN = "#9ad1d4";
 const SHOWN = /** @type {const} */ ([
   [0, "good end"],
-  [1, "whole, stale text shown"],
+  ["stand-in", "the stand-in's, others got the primary's"],
+  [1, "whole, void text left"],
   [2, "clear error"],
   [3, "flagged, no usable call"],
   [4, "unclear error"],
@@ -21,7 +24,7 @@ const SHOWN = /** @type {const} */ ([
 
 const escaped = (/** @type {string} */ text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
 
-/** @param {import("./tables.mjs").Run} run */
+/** @param {import("./results.mjs").Run} run */
 export function picture({ scenarios, contenders, results }) {
   const blocks = /** @type {const} */ (["stream", "whole"]);
   const rows = scenarios.flatMap((scenario) =>
@@ -45,7 +48,7 @@ export function picture({ scenarios, contenders, results }) {
     parts.push(`<text class="ink" x="16" y="${y + 15}">${escaped(scenario.title)}</text>`);
     for (const [at, { name }] of contenders.entries()) {
       const result = find(results, scenario.name, name, mode);
-      if (result !== undefined) parts.push(cell(result, LABEL + at * (CELL.width + CELL.gap), y));
+      if (result !== undefined) parts.push(cell(results, result, LABEL + at * (CELL.width + CELL.gap), y));
     }
     y += step;
   }
@@ -56,9 +59,9 @@ export function picture({ scenarios, contenders, results }) {
   );
   const legend = SHOWN.map(([place, what], at) => {
     const [x, top] = [16 + (at % 5) * 236, 40 + Math.floor(at / 5) * 22];
-    return `<rect x="${x}" y="${top}" width="14" height="14" rx="2" fill="${FILLS[place]}"/><text class="ink" x="${x + 20}" y="${top + 12}">${what}</text>`;
+    return `<rect x="${x}" y="${top}" width="14" height="14" rx="2" fill="${place === "stand-in" ? STAND_IN : FILLS[place]}"/><text class="ink" x="${x + 20}" y="${top + 12}">${what}</text>`;
   });
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="Scorecard of four ways to call a model at a server that misbehaves">
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="Scorecard of five ways to call a model at a server that misbehaves">
 <style>
 text { font: 12px system-ui, "DejaVu Sans", sans-serif }
 .ink { fill: #1f2328 } .paper { fill: #ffffff } .head { font-weight: 600 } .on { fill: #111111 }
@@ -71,11 +74,17 @@ ${[...legend, ...heads, ...parts].join("\n")}
 `;
 }
 
-/** @param {import("./referee.mjs").Result} result */
-function cell(result, /** @type {number} */ x, /** @type {number} */ y) {
+/**
+ * @param {readonly import("./results.mjs").Result[]} results
+ * @param {import("./results.mjs").Result} result
+ */
+function cell(results, result, /** @type {number} */ x, /** @type {number} */ y) {
   const { verdict, answeredBy, ms } = result;
   const mark = remarks(result) === "" ? "" : " !";
-  const words = `${answeredBy !== undefined && verdict === "whole" ? answeredBy : verdict}, ${seconds(ms)}${mark}`;
-  const said = [verdict, remarks(result), result.detail].filter((one) => one !== "").join("; ");
-  return `<g><title>${escaped(said.slice(0, 300))}</title><rect x="${x}" y="${y}" width="${CELL.width}" height="${CELL.height}" rx="3" fill="${FILLS[rank(result)]}"/><text class="on" x="${x + 6}" y="${y + 15}">${escaped(words)}</text></g>`;
+  const end = verdict === "whole" ? answeredBy : verdict.replace("whole, ", "");
+  const isOther = isStandIn(results, result);
+  const fill = isOther ? STAND_IN : FILLS[rank(result)];
+  const notes = [isOther ? "others got the primary's answer" : "", remarks(result), result.detail];
+  const said = [verdict, ...notes].filter((one) => one !== "").join("; ");
+  return `<g><title>${escaped(said.slice(0, 300))}</title><rect x="${x}" y="${y}" width="${CELL.width}" height="${CELL.height}" rx="3" fill="${fill}"/><text class="on" x="${x + 6}" y="${y + 15}">${escaped(`${end}, ${seconds(ms)}${mark}`)}</text></g>`;
 }

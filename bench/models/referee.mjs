@@ -38,6 +38,7 @@ export const VERDICTS = /** @type {const} */ ([
  * @property {number} sick requests that met a fault
  * @property {number} requests all
  * @property {number} ms until there was an answer or an error
+ * @property {number} cleared characters of text that were shown and cleared because a mark said that they are void
  * @property {string | undefined} conduct what was wrong with how the server was treated
  * @property {string | undefined} accounts what was wrong with the model named, the tokens and the completions counted
  * @property {string} detail the error's words, or what the answer was
@@ -86,6 +87,7 @@ export async function runOne(scenario, contender, mode) {
     sick: sick.length,
     requests: requests.length,
     ms: Math.round(ended.ms),
+    cleared: ended.received?.cleared ?? 0,
     conduct: scenario.conduct?.(sick, requests),
     accounts:
       answeredBy === undefined || scenario.tools === true ? undefined : wrongAccounts(ended, answeredBy, requests),
@@ -152,10 +154,19 @@ function judge(scenario, { received, error, gaveUp }, requests) {
     return { verdict: scenario.says.test(words) ? "clear error" : "unclear error", detail: words.slice(0, 300) };
   }
   if (scenario.tools === true) return judgeTools(received);
+  return judgeAnswer(received);
+}
+
+/**
+ * What was shown is one thing, what goes on into the conversation another; the worse of the two counts.
+ *
+ * @param {Received} received
+ * @returns {{ verdict: Verdict, answeredBy?: string | undefined, detail: string }}
+ */
+function judgeAnswer(received) {
   const shown = judgeText(received);
-  // What was shown is one thing, what goes on into the conversation another.
-  const kept =
-    received.message === undefined ? shown : judgeText({ text: received.message.text, stale: "", message: undefined });
+  if (received.message === undefined) return shown;
+  const kept = judgeText({ text: received.message.text, stale: "", message: undefined });
   return VERDICTS.indexOf(kept.verdict) > VERDICTS.indexOf(shown.verdict)
     ? { ...kept, detail: `in the message: ${kept.detail}` }
     : shown;
@@ -186,13 +197,18 @@ function isThinned(/** @type {string} */ text, /** @type {string} */ whole) {
  * @param {Received} received
  * @returns {{ verdict: Verdict, answeredBy?: string | undefined, detail: string }}
  */
-function judgeTools({ message, executed, text }) {
+function judgeTools(received) {
+  const { message, executed } = received;
   const calls = executed ?? (message?.tool_calls ?? []).map(({ args }) => args);
   const detail = JSON.stringify(calls);
   if (calls.length === 1 && isDeepStrictEqual(calls[0], BOOKING)) {
+    // Where the tool was really run, the answer that follows counts as well.
+    if (executed !== undefined) {
+      const answer = judgeAnswer(received);
+      return answer.verdict === "whole" ? { ...answer, detail } : answer;
+    }
     const { model_name: name } = /** @type {{ model_name?: string }} */ (message?.response_metadata ?? {});
-    const said = executed === undefined ? name : Object.keys(TEXTS).find((model) => TEXTS[model] === text);
-    return { verdict: "whole", answeredBy: said?.includes(FALLBACK) === true ? FALLBACK : PRIMARY, detail };
+    return { verdict: "whole", answeredBy: name?.includes(FALLBACK) === true ? FALLBACK : PRIMARY, detail };
   }
   if (calls.length > 0) return { verdict: "WRONG", detail };
   const invalid = message?.invalid_tool_calls ?? [];

@@ -1,43 +1,15 @@
 /** The results as text: for a terminal, and as Markdown for the page. */
-import { VERDICTS } from "./referee.mjs";
+import { losses, SOONER_MS } from "./losses.mjs";
+import { find, isStandIn, rank, remarks, seconds } from "./results.mjs";
 
-/** @typedef {import("./referee.mjs").Result} Result */
-/** @typedef {import("./referee.mjs").Mode} Mode */
-/** @typedef {import("./outage.mjs").OutageResult} OutageResult */
+/** @typedef {import("./results.mjs").Result} Result */
+/** @typedef {import("./results.mjs").Mode} Mode */
+/** @typedef {import("./results.mjs").Run} Run */
 
-/**
- * @typedef {object} Run
- * @property {{ node: string, cpu: string, versions: readonly string[], limitMs: number, atOnce: number }} settings
- * @property {readonly import("./scenarios.mjs").Scenario[]} scenarios
- * @property {readonly import("./contenders.mjs").Contender[]} contenders
- * @property {readonly Result[]} results
- * @property {readonly OutageResult[]} outages
- * @property {number} seconds
- * @property {number} strays
- */
-
-const MODES = /** @type {const} */ ([
+const TITLES = /** @type {const} */ ([
   ["stream", "Streamed (.stream)"],
   ["whole", "Whole answers (.invoke)"],
 ]);
-
-export const seconds = (/** @type {number} */ ms) => `${(ms / 1000).toFixed(ms < 9950 ? 1 : 0)} s`;
-
-/**
- * @param {readonly Result[]} results
- * @param {string} scenario
- * @param {string} contender
- * @param {Mode} mode
- */
-export function find(results, scenario, contender, mode) {
-  return results.find((one) => one.scenario === scenario && one.contender === contender && one.mode === mode);
-}
-
-/** Rank of a result, 0 the best. */
-export const rank = (/** @type {Result} */ { verdict, good }) => (good ? 0 : VERDICTS.indexOf(verdict));
-
-export const remarks = (/** @type {Result} */ { conduct, accounts }) =>
-  [conduct, accounts].filter((one) => one !== undefined).join("; ");
 
 /** How often each contender ended well, and the kinds of bad ends. */
 function totals(/** @type {Run} */ { contenders, results }) {
@@ -48,6 +20,7 @@ function totals(/** @type {Run} */ { contenders, results }) {
       title,
       runs: own.length,
       good: count(({ good }) => good),
+      standIns: count((one) => isStandIn(results, one)),
       exemplary: count(({ good, conduct, accounts }) => good && conduct === undefined && accounts === undefined),
       errors: count(({ good, verdict }) => !good && verdict.endsWith("error")),
       stale: count(({ verdict }) => verdict === "whole, stale text"),
@@ -65,6 +38,7 @@ const TOTAL_HEADS = [
   "",
   "runs",
   "good end",
+  "stand-in's *",
   "and clean",
   "error",
   "stale text",
@@ -91,14 +65,19 @@ const outageRows = (/** @type {Run} */ { outages, contenders }) =>
 
 /** What a figure in a cell stands for. */
 const LEGEND =
-  "verdict, who answered, requests that met the fault / requests in all, time until answer or error; ! marks bad conduct or accounts";
+  "who answered in full, or how it ended; requests that met the fault / requests in all; time until answer or error";
+const MARKS = "* the stand-in's answer where another contender got the primary's; ! bad conduct or wrong accounts";
 
-/** @param {Result | undefined} result */
-function cell(result) {
+/**
+ * @param {readonly Result[]} results
+ * @param {Result | undefined} result
+ */
+function cell(results, result) {
   if (result === undefined) return "–";
-  const { verdict, answeredBy, sick, requests, ms } = result;
-  const mark = remarks(result) === "" ? "" : " !";
-  return `${verdict}${answeredBy === undefined ? "" : ` (${answeredBy})`} ${sick}/${requests} ${seconds(ms)}${mark}`;
+  const { verdict, answeredBy = "", sick, requests, ms } = result;
+  const end = verdict === "whole" ? answeredBy : verdict === "whole, stale text" ? `stale, ${answeredBy}` : verdict;
+  const marks = `${isStandIn(results, result) ? " *" : ""}${remarks(result) === "" ? "" : " !"}`;
+  return `${end} ${sick}/${requests} ${seconds(ms)}${marks}`;
 }
 
 /** @param {Run} run */
@@ -107,8 +86,27 @@ function scoreRows({ scenarios, contenders, results }, /** @type {Mode} */ mode)
     .filter(({ modes }) => modes?.includes(mode) ?? true)
     .map(({ name, title }) => [
       title,
-      ...contenders.map((contender) => cell(find(results, name, contender.name, mode))),
+      ...contenders.map((contender) => cell(results, find(results, name, contender.name, mode))),
     ]);
+}
+
+/** What the totals of ours do not say. */
+function ownLines(/** @type {Run} */ run) {
+  const lostRows = losses(run);
+  return run.contenders
+    .filter(({ ours }) => ours)
+    .map(({ name, title }) => {
+      const own = run.results.filter(({ contender }) => contender === name);
+      const standIns = own.filter((one) => isStandIn(run.results, one)).length;
+      const cleared = own.filter((one) => one.cleared > 0).length;
+      const times = (/** @type {string} */ what) =>
+        lostRows.filter((row) => row.what === what && row.losers.includes(name)).length;
+      return [
+        `${title}: in ${standIns} of ${own.length} runs it gave the stand-in's answer where others got the primary's;`,
+        `another ended better in ${times("a better end")}, was sooner by more than ${SOONER_MS / 1000} s in ${times("sooner")}, and sent the sick fewer requests in ${times("fewer requests to the sick")}; after the outage another was back sooner in ${times("back sooner")} of 2.`,
+        `Streams in which its reader was shown text that became void, and cleared it because a mark said so: ${cleared}; a reader that does not heed the mark is left with void text there.`,
+      ].join(" ");
+    });
 }
 
 /** @param {Run} run */
@@ -140,7 +138,16 @@ export function report(run) {
     ...run.contenders.map(({ title, setup }) => `${title}: ${setup}`),
     "",
     ...columns([TOTAL_HEADS, ...totalRows(run)]),
-    ...MODES.flatMap(([mode, title]) => ["", `${title}: ${LEGEND}`, "", ...columns([heads, ...scoreRows(run, mode)])]),
+    MARKS,
+    "",
+    ...ownLines(run),
+    ...TITLES.flatMap(([mode, title]) => [
+      "",
+      `${title}: ${LEGEND}`,
+      MARKS,
+      "",
+      ...columns([heads, ...scoreRows(run, mode)]),
+    ]),
     ...(run.outages.length === 0
       ? []
       : [
@@ -150,7 +157,7 @@ export function report(run) {
           ...columns([OUTAGE_HEADS, ...outageRows(run)]),
         ]),
     "",
-    "Where another was better than resilientModel",
+    "Where another was better than one of ours",
     ...lossLines(run),
     "",
     "Remarks",
@@ -165,7 +172,9 @@ export function markdown(run) {
     ...settingsLines(run),
     "",
     ...table(["contender", ...TOTAL_HEADS.slice(1)], totalRows(run)),
-    ...MODES.flatMap(([mode, title]) => [
+    "",
+    ...ownLines(run).map((line) => `- ${line}`),
+    ...TITLES.flatMap(([mode, title]) => [
       "",
       `### ${title.replace(/ \(.*/, "")}`,
       "",
@@ -176,7 +185,7 @@ export function markdown(run) {
     "",
     ...table(["contender", ...OUTAGE_HEADS.slice(1)], outageRows(run)),
     "",
-    "### Where another was better than resilientModel",
+    "### Where another was better than one of ours",
     "",
     ...lossLines(run).map((line) => `- ${line}`),
   ].join("\n");
@@ -184,63 +193,8 @@ export function markdown(run) {
 
 /** @param {Run} run */
 function lossLines(run) {
-  const lines = losses(run);
+  const lines = losses(run).map(({ where, what, better, ours }) => `${where}: ${what}: ${better}; against ${ours}`);
   return lines.length === 0 ? ["nowhere in this run"] : lines;
-}
-
-/** How much sooner is sooner. */
-const SOONER_MS = 500;
-
-/**
- * Where ours is not the best of a row.
- *
- * @param {Run} run
- */
-function losses({ scenarios, contenders, results, outages }) {
-  const ours = contenders.find(({ name }) => name === "ours");
-  const others = contenders.filter((contender) => contender !== ours);
-  if (ours === undefined) return [];
-  const ofRows = scenarios.flatMap(({ name, title }) =>
-    MODES.flatMap(([mode]) => {
-      const own = find(results, name, ours.name, mode);
-      return others.flatMap((contender) => {
-        const other = find(results, name, contender.name, mode);
-        if (own === undefined || other === undefined) return [];
-        return better(other, own).map((what) => `${title}, ${mode}: ${contender.title}, ${what}`);
-      });
-    }),
-  );
-  const ofOutages = others.flatMap(({ name, title }) =>
-    outages
-      .filter(({ contender }) => contender === name)
-      .flatMap(({ mode, backMs = Number.POSITIVE_INFINITY, whole, asked }) => {
-        const own = outages.find((one) => one.mode === mode && one.contender === ours.name)?.backMs;
-        if (own === undefined || backMs + SOONER_MS > own) return [];
-        return [
-          `outage, ${mode}: ${title}, back after ${seconds(backMs)} against ${seconds(own)} (it had answered ${whole} of ${asked})`,
-        ];
-      }),
-  );
-  return [...ofRows, ...ofOutages];
-}
-
-/**
- * What is better about the one than about the other.
- *
- * @param {Result} one
- * @param {Result} other
- */
-function better(one, other) {
-  if (rank(one) < rank(other)) return [`${one.verdict} against ${other.verdict}`];
-  if (rank(one) > rank(other)) return [];
-  return [
-    ...(one.answeredBy === "primary" && other.answeredBy === "fallback"
-      ? ["answered by the primary, not its stand-in"]
-      : []),
-    ...(one.ms + SOONER_MS < other.ms ? [`${seconds(one.ms)} against ${seconds(other.ms)}`] : []),
-    ...(one.sick < other.sick ? [`${one.sick} requests to the sick against ${other.sick}`] : []),
-    ...(remarks(one) === "" && remarks(other) !== "" ? [remarks(other)] : []),
-  ];
 }
 
 /** @param {readonly (readonly string[])[]} rows */

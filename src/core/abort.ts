@@ -144,7 +144,11 @@ export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefin
   if (signal === undefined) return work;
   return new Promise<T>((resolve, reject) => {
     const scope = new Cancellation({ outer: signal, onAbort: reject });
-    if (scope.aborted) return;
+    if (scope.aborted) {
+      // Nobody waits for it any more, and its failure is nobody's.
+      work.catch(() => undefined);
+      return;
+    }
     work.then(
       (value) => {
         scope.dispose();

@@ -43,9 +43,13 @@ export const systemClock: Clock = {
 };
 
 function after(ms: number, alarm: () => void): () => void {
-  let timer = ms <= MAX_TIMER_MS ? setTimeout(alarm, ms) : setTimeout(wait, MAX_TIMER_MS, ms - MAX_TIMER_MS);
-  function wait(left: number): void {
-    timer = left <= MAX_TIMER_MS ? setTimeout(alarm, left) : setTimeout(wait, MAX_TIMER_MS, left - MAX_TIMER_MS);
-  }
+  // A timer of Node may end a millisecond before the clock says that its time is over.
+  const dueAt = performance.now() + ms;
+  const wait = (): void => {
+    const leftMs = dueAt - performance.now();
+    if (leftMs <= 0) alarm();
+    else timer = setTimeout(wait, Math.min(Math.ceil(leftMs), MAX_TIMER_MS));
+  };
+  let timer = setTimeout(wait, Math.min(ms, MAX_TIMER_MS));
   return () => clearTimeout(timer);
 }

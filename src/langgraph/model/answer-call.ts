@@ -103,14 +103,40 @@ export async function* streamedCall(
       );
     }
   } finally {
-    reading.abort(new CancelledError("Nobody reads the answer any more"));
+    reading.abort(new CancelledError(NOBODY_READS));
   }
 }
 
 /** The config of the task around, if there is one, ended by the call's own signal as well. */
-function callConfig({ signal, [AROUND]: given }: CallOptions): LangGraphRunnableConfig {
-  const { callbacks: _, signal: ambient, ...around } = given ?? ambientConfig();
+export function callConfig({ [AROUND]: given, ...options }: CallOptions): LangGraphRunnableConfig {
+  if (given !== undefined) return given;
+  const { signal } = options;
+  const { signal: ambient } = ambientConfig();
+  // What LangChain has made of both of them, where it made something of them.
+  const { callbacks: _, ...around } =
+    "configurable" in options ? (options as LangGraphRunnableConfig) : ambientConfig();
   const both = signal !== undefined && ambient !== undefined && signal !== ambient;
   const ended = both ? AbortSignal.any([signal, ambient]) : (signal ?? ambient);
   return ended === undefined ? around : { ...around, signal: ended };
 }
+
+/** The same pieces; a reader who leaves ends what makes them, also while none comes. */
+export function leftAtOnce<T>(pieces: AsyncGenerator<T>, reading: Cancellation): AsyncGenerator<T> {
+  const left = () => reading.abort(new CancelledError(NOBODY_READS));
+  return {
+    next: () => pieces.next(),
+    return(value) {
+      left();
+      return pieces.return(value);
+    },
+    throw(error) {
+      left();
+      return pieces.throw(error);
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
+
+const NOBODY_READS = "Nobody reads the answer any more";

@@ -1,6 +1,13 @@
 import type { AIMessageChunk } from "@langchain/core/messages";
 import type { Category } from "../../errors/categories.js";
-import { AnswerMessageChunk, type AnswerMetadata, closingChunk, type Restart, restartChunk } from "./answer-chunk.js";
+import {
+  AnswerMessageChunk,
+  type AnswerMetadata,
+  closingChunk,
+  type Restart,
+  restartChunk,
+  restartOf,
+} from "./answer-chunk.js";
 
 /** Where the pieces of an answer go while it is made, attempt after attempt. */
 export interface AnswerOutput {
@@ -87,7 +94,12 @@ export function heldOutput(hand: (chunk: AnswerMessageChunk) => void): AnswerOut
     begin() {
       const own: AIMessageChunk[] = [];
       held = own;
-      return { piece: (chunk) => own.push(chunk), broke: () => undefined };
+      const piece = (chunk: AIMessageChunk) => {
+        // Of a chain within the chain.
+        if (restartOf(chunk) === undefined) own.push(chunk);
+        else own.length = 0;
+      };
+      return { piece, broke: () => undefined };
     },
     finish(metadata) {
       const id = held.find((chunk) => chunk.id !== undefined)?.id;

@@ -11,7 +11,7 @@ import type { ErrorReport } from "../../errors/report.js";
 import { refuseInvalid } from "../../policies/validate.js";
 import { attempt } from "../attempt-scope.js";
 import { checkAnswer } from "./answer-check.js";
-import { joined } from "./answer-chunk.js";
+import { joined, restartOf } from "./answer-chunk.js";
 import { type AnswerOutput, saysSomething } from "./answer-output.js";
 import type { Route } from "./route.js";
 import { settledContent, settledMessages } from "./settled-content.js";
@@ -90,7 +90,7 @@ async function answerOf(
   config: LangGraphRunnableConfig,
   hand: (chunk: AIMessageChunk) => void,
 ): Promise<AIMessageChunk> {
-  const messages = [...settledMessages(call.messages), ...feedback(attempt(config).previous)];
+  const messages = withFeedback(settledMessages(call.messages), attempt(config).previous);
   // LangChain makes the standard form of the whole answer; made piece by piece, it has the arguments of tools wrong.
   const options = {
     ...call.options,
@@ -110,6 +110,8 @@ async function answerOf(
     id = namedBy(chunk) ?? id ?? chunk.id;
     if (id !== undefined && chunk.id !== id) chunk._updateId(id);
     if (saysSomething(chunk)) config.heartbeat?.();
+    // Of a chain within the chain. Joined in pairs, its mark could be gone before it meets the text that it takes back.
+    if (restartOf(chunk) !== undefined) pieces.length = 0;
     pieces.push(chunk);
     hand(chunk);
   }
@@ -196,15 +198,19 @@ const TOLD: ReadonlySet<string> = new Set(["MALFORMED_OUTPUT", "INVALID_TOOL_CAL
 /** A model needs to know what is wrong, not to read its whole answer again. */
 const MAX_FEEDBACK_CHARACTERS = 2000;
 
-/** What was wrong with the last answer, where that is the model's doing and not the line's. */
-function feedback(previous: ErrorReport | undefined): readonly BaseMessage[] {
-  if (previous?.category !== "malformed_output" || !TOLD.has(previous.code ?? "")) return [];
+/**
+ * With what was wrong with the last answer, where that is the model's doing and not the line's. It goes into the last
+ * question, for many templates refuse two messages of a person in a row.
+ */
+function withFeedback(messages: readonly BaseMessage[], previous: ErrorReport | undefined): readonly BaseMessage[] {
+  if (previous?.category !== "malformed_output" || !TOLD.has(previous.code ?? "")) return messages;
   const what = previous.message.slice(0, MAX_FEEDBACK_CHARACTERS);
-  return [
-    new HumanMessage(
-      `Your previous answer was refused: ${what}\nAnswer the request again, complete and without that fault.`,
-    ),
-  ];
+  const text = `Your previous answer was refused: ${what}\nAnswer the request again, complete and without that fault.`;
+  const last = messages.at(-1);
+  if (last?.type !== "human") return [...messages, new HumanMessage(text)];
+  const content =
+    typeof last.content === "string" ? `${last.content}\n\n${text}` : [...last.content, { type: "text", text }];
+  return [...messages.slice(0, -1), new HumanMessage({ content: content as string })];
 }
 
 /** The whole answer as the message a caller of `invoke` expects. */

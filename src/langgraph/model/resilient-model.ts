@@ -9,9 +9,19 @@ import { convertChunksToEvents } from "@langchain/core/language_models/compat";
 import type { AIMessageChunk, BaseMessage } from "@langchain/core/messages";
 import type { ChatGenerationChunk, ChatResult } from "@langchain/core/outputs";
 import { type Runnable, RunnableLambda } from "@langchain/core/runnables";
+import { Cancellation } from "../../core/abort.js";
 import { parseOptions } from "../../core/options.js";
 import { ConfigError } from "../../errors/own-errors.js";
-import { AROUND, answeredCall, PARSED, type ParsedBox, PIPED, streamedCall } from "./answer-call.js";
+import {
+  AROUND,
+  answeredCall,
+  callConfig,
+  leftAtOnce,
+  PARSED,
+  type ParsedBox,
+  PIPED,
+  streamedCall,
+} from "./answer-call.js";
 import { UNSEEN } from "./answer-output.js";
 import type { RoutedModel } from "./ask-model.js";
 import { exchanged } from "./bindings.js";
@@ -130,12 +140,23 @@ export class ResilientChatModel extends BaseChatModel<ResilientCallOptions, AIMe
     yield* streamedCall(this.chain, { messages, options, runManager });
   }
 
-  /** LangChain runs the generator outside of the task's own context: what it was called with is kept here. */
-  override async *_streamIterator(
+  /**
+   * LangChain runs the generator outside of the task's own context, which is therefore kept here; and a reader who leaves
+   * while the model is silent would be heard only when it speaks again.
+   */
+  override _streamIterator(
     input: BaseLanguageModelInput,
-    options?: Partial<ResilientCallOptions>,
+    options: Partial<ResilientCallOptions> = {},
   ): AsyncGenerator<AIMessageChunk> {
-    yield* super._streamIterator(input, { ...options, [AROUND]: options } as Partial<ResilientCallOptions>);
+    const around = callConfig(options);
+    const reading = new Cancellation({ outer: around.signal });
+    const { signal } = reading;
+    const pieces = super._streamIterator(input, {
+      ...options,
+      signal,
+      [AROUND]: { ...around, signal },
+    } as typeof options);
+    return leftAtOnce(pieces, reading);
   }
 
   override async *transform(

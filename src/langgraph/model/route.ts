@@ -42,7 +42,7 @@ interface ModelFacts {
   readonly model?: unknown;
   readonly modelName?: unknown;
   /** Of a model of initChatModel. */
-  readonly _defaultConfig?: { readonly model?: unknown };
+  readonly _defaultConfig?: { readonly model?: unknown; readonly modelProvider?: unknown };
   readonly profile?: { readonly maxInputTokens?: unknown };
   readonly n?: unknown;
   readonly modalities?: readonly unknown[];
@@ -50,7 +50,14 @@ interface ModelFacts {
 }
 
 /** By `_llmType()`. */
-const NAME_A_FINISH_REASON: ReadonlySet<string> = new Set(["openai", "anthropic", "groq", "mistral_ai"]);
+const NAME_A_FINISH_REASON: ReadonlySet<string> = new Set([
+  "openai",
+  "azure_openai",
+  "anthropic",
+  "groq",
+  "mistral_ai",
+  "mistralai",
+]);
 
 /** @throws ConfigError naming the model at fault */
 export function defineRoutes(owner: string, given: readonly ModelRoute[], policy: ModelPolicy): readonly Route[] {
@@ -83,10 +90,16 @@ export function defineRoutes(owner: string, given: readonly ModelRoute[], policy
       streams,
       needsFinishReason:
         options.finishReason === undefined
-          ? NAME_A_FINISH_REASON.has(model._llmType())
+          ? NAME_A_FINISH_REASON.has(makerOf(model))
           : options.finishReason === "required",
     };
   });
+}
+
+/** A model of initChatModel says of itself only that it is one. */
+function makerOf(model: BaseChatModel & ModelFacts): string {
+  const { modelProvider } = model._defaultConfig ?? {};
+  return typeof modelProvider === "string" ? modelProvider : model._llmType();
 }
 
 function parseRoute(owner: string, given: ModelRoute): ModelRouteOptions {

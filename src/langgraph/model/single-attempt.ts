@@ -35,13 +35,25 @@ export function singleAttempt<R extends object>(model: R): R {
 function derive(model: object): object {
   const { bound, caller, completions, responses, clientConfig, _getClientOptions, _getModelInstance } =
     model as ModelParts;
-  if (bound !== undefined) return Object.create(model, { bound: own(singleAttempt(bound)) });
+  if (bound !== undefined)
+    return Object.create(model, {
+      bound: own(singleAttempt(bound)),
+      // Of `withRetry`.
+      ...("maxAttemptNumber" in model ? { maxAttemptNumber: own(1) } : {}),
+    });
   if (hasPrivateParts(model)) {
     warnOfRetries(model, caller);
     return model;
   }
   const parts: PropertyDescriptorMap = {};
-  if (caller !== undefined) parts.caller = own(Object.create(caller, { maxRetries: own(0) }));
+  if (caller !== undefined) {
+    const once: unknown = Object.create(caller, { maxRetries: own(0) });
+    parts.caller = own(once);
+    // Clients of Google's models are given it too.
+    for (const [name, part] of Object.entries(model) as [string, ModelParts | null | undefined][])
+      if (typeof part === "object" && part?.caller === caller)
+        parts[name] = own(Object.create(part, { caller: own(once) }));
+  }
   if (completions !== undefined) parts.completions = own(singleAttempt(completions));
   if (responses !== undefined) parts.responses = own(singleAttempt(responses));
   if (clientConfig !== undefined && typeof _getClientOptions === "function") {

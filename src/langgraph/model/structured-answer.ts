@@ -54,12 +54,28 @@ export function structuredAnswer(
   };
 }
 
+/** The forms in which OpenAI takes a schema, and the schema itself. */
+interface AsFunction {
+  readonly name?: unknown;
+  readonly parameters?: object;
+  readonly schema?: object;
+  readonly function?: { readonly parameters?: object };
+}
+
+function plainSchemaIn(given: AsFunction): object {
+  const within =
+    given.function?.parameters ?? (typeof given.name === "string" ? (given.parameters ?? given.schema) : undefined);
+  return typeof within === "object" ? within : given;
+}
+
 /** LangChain holds answers against the schemas of zod and its like, and not against plain JSON schemas. */
 function plainSchemaCheck(schema: Schema): ((value: unknown) => void) | undefined {
   if (isInteropZodSchema(schema) || isSerializableSchema(schema)) return undefined;
-  const { name, parameters } = schema as { readonly name?: unknown; readonly parameters?: object };
-  const plain = typeof name === "string" && typeof parameters === "object" ? parameters : schema;
-  const validator = new Validator(plain as ConstructorParameters<typeof Validator>[0], "7", false);
+  const validator = new Validator(
+    plainSchemaIn(schema as AsFunction) as ConstructorParameters<typeof Validator>[0],
+    "7",
+    false,
+  );
   return (value) => {
     const { valid, errors } = validator.validate(value);
     if (valid) return;

@@ -151,7 +151,9 @@ it("a response that the validation of the model's own options refuses is malform
 });
 
 it("the answers of a resilient model are looked at as well", async () => {
-  const provider = await providerFor({ answer: ({ messages }) => inTool(messages.length > 1 ? RIGHT : WRONG) });
+  const provider = await providerFor({
+    answer: ({ messages }) => inTool(messages.at(-1)?.text.includes("refused") ? RIGHT : WRONG),
+  });
   const agent = createAgent({
     model: resilientModel([chatOpenAi(provider.baseUrl)], { retry: quick }),
     middleware: [resilienceMiddleware()],

@@ -1,4 +1,9 @@
-import { AnswerCutError, AnswerDamagedError, UnusableResponseError } from "../../../errors/model-errors.js";
+import {
+  AnswerCutError,
+  AnswerDamagedError,
+  ContentFilteredError,
+  UnusableResponseError,
+} from "../../../errors/model-errors.js";
 import { watchDamage } from "./damage.js";
 import { excerpt, parsedObject, type StreamCheck } from "./stream-check.js";
 
@@ -11,15 +16,19 @@ export interface ChatRequestFacts {
 
 interface Choice {
   readonly index?: number;
-  readonly finish_reason?: string | null;
+  finish_reason?: string | null;
   readonly delta?: {
     readonly content?: unknown;
-    readonly reasoning_content?: unknown;
+    readonly reasoning?: unknown;
+    reasoning_content?: unknown;
+    readonly refusal?: unknown;
     readonly tool_calls?: readonly { readonly function?: { readonly arguments?: unknown; readonly name?: unknown } }[];
   };
 }
 
 interface Usage {
+  readonly prompt_tokens?: number;
+  readonly total_tokens?: number;
   readonly completion_tokens?: number;
   readonly completion_tokens_details?: { readonly reasoning_tokens?: number } | null;
 }
@@ -41,6 +50,8 @@ export function chatStreamCheck({ choices, includesUsage }: ChatRequestFacts): S
   let ended = false;
   let hasFailed = false;
   let firstNoise: string | undefined;
+  let refusal = "";
+  let model = "";
 
   const isFinished = () => finished.size >= choices;
   const refuseDamage = () => {
@@ -75,13 +86,12 @@ export function chatStreamCheck({ choices, includesUsage }: ChatRequestFacts): S
         return [];
       }
       // Read by the client, which throws it.
-      if (event.error !== undefined && event.error !== null) {
+      if (event.error) {
         hasFailed = true;
         return [data];
       }
       events += 1;
-      read(event);
-      return [text];
+      return [read(event) ? JSON.stringify(event) : text];
     },
     get state() {
       if (ended || hasFailed) return "done";
@@ -100,6 +110,8 @@ export function chatStreamCheck({ choices, includesUsage }: ChatRequestFacts): S
       if (!ended && !isFinished())
         throw new AnswerCutError(`The stream ended after ${textEvents} pieces of text without a finish_reason`);
       refuseDamage();
+      // The client passes over it.
+      if (refusal !== "") throw new ContentFilteredError(model, refusal);
       if (damage.hasClosed && (tokens === undefined || textEvents > tokens))
         throw new AnswerDamagedError(
           "An event of the stream came without its end, and nobody can tell whether it was sent again: its text may be there twice",
@@ -107,17 +119,42 @@ export function chatStreamCheck({ choices, includesUsage }: ChatRequestFacts): S
     },
   };
 
-  function read(event: Record<string, unknown>): void {
+  /** @returns whether the event was changed: joined by the client, a reason that is said twice would read as none known */
+  function read(event: Record<string, unknown>): boolean {
+    let isChanged = false;
+    if (typeof event.model === "string") model = event.model;
     const list = Array.isArray(event.choices) ? (event.choices as readonly Choice[]) : [];
     if (list.length > 0) eventsWithChoices += 1;
     for (const choice of list) {
+      if (typeof choice !== "object" || choice === null)
+        throw new UnusableResponseError(`The stream held a choice that is none: ${excerpt(JSON.stringify(choice))}`);
       if (carriesText(choice)) textEvents += 1;
-      if (typeof choice?.finish_reason === "string") finished.add(choice.index ?? 0);
+      if (typeof choice.delta?.refusal === "string") refusal += choice.delta.refusal;
+      if (namesItsThinking(choice)) isChanged = true;
+      if (typeof choice.finish_reason !== "string") continue;
+      const index = choice.index ?? 0;
+      if (choice.finish_reason === "" || finished.has(index)) {
+        choice.finish_reason = null;
+        isChanged = true;
+      } else finished.add(index);
     }
     const usage = event.usage as Usage | null | undefined;
-    if (typeof usage?.completion_tokens === "number")
-      tokens = usage.completion_tokens - (usage.completion_tokens_details?.reasoning_tokens ?? 0);
+    if (typeof usage?.completion_tokens === "number") tokens = spokenTokens(usage);
+    return isChanged;
   }
+}
+
+/** OpenRouter, vLLM and Groq call it otherwise than the client does, to which thinking would look like silence. */
+function namesItsThinking({ delta }: Choice): boolean {
+  if (typeof delta?.reasoning !== "string" || delta.reasoning_content !== undefined) return false;
+  delta.reasoning_content = delta.reasoning;
+  return true;
+}
+
+/** Without the thinking, which some servers count apart: then it is in the total, and not among these. */
+function spokenTokens({ prompt_tokens = 0, completion_tokens = 0, total_tokens, ...usage }: Usage): number {
+  const countsThinking = total_tokens === undefined || total_tokens === prompt_tokens + completion_tokens;
+  return completion_tokens - (countsThinking ? (usage.completion_tokens_details?.reasoning_tokens ?? 0) : 0);
 }
 
 /** Servers add events of their own to the protocol's; one that names nothing of it at all is the rest of another. */
@@ -127,7 +164,7 @@ function isForeign({ choices, usage, error, id, object }: Record<string, unknown
 
 function carriesText({ delta }: Choice): boolean {
   if (typeof delta?.content === "string" && delta.content !== "") return true;
-  return (delta?.tool_calls ?? []).some(
+  return (Array.isArray(delta?.tool_calls) ? delta.tool_calls : []).some(
     (call) => call?.function?.arguments !== undefined && call.function.arguments !== "",
   );
 }

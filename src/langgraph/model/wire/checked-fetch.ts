@@ -1,5 +1,5 @@
 import { type Clock, systemClock } from "../../../core/clock.js";
-import { UnusableResponseError } from "../../../errors/model-errors.js";
+import { ContentFilteredError, UnusableResponseError } from "../../../errors/model-errors.js";
 import { type ChatRequestFacts, chatStreamCheck } from "./chat-stream.js";
 import { checkedBody } from "./checked-body.js";
 import { completionAsStream } from "./completion-as-stream.js";
@@ -69,12 +69,22 @@ function checkedWhole(
   // Some gateways answer 200 and put the status into the error.
   if (typeof error === "object" && error !== null && body.choices === undefined && body.output === undefined)
     return copyOf(response, text, "application/json", statusWithin(error));
-  if (protocol === "chat" && (!Array.isArray(body.choices) || body.choices.length === 0))
-    throw new UnusableResponseError(`The answer has no choices: ${excerpt(text)}`);
+  if (protocol === "chat") {
+    const choices = (Array.isArray(body.choices) ? body.choices : []) as readonly (WithRefusal | null)[];
+    if (!choices.some((choice) => typeof choice === "object" && choice !== null))
+      throw new UnusableResponseError(`The answer has no choices: ${excerpt(text)}`);
+    const refusal = choices[0]?.message?.refusal;
+    // The client passes over it.
+    if (typeof refusal === "string" && refusal !== "") throw new ContentFilteredError(String(body.model), refusal);
+  }
   if (!wantsStream) return copyOf(response, text, "application/json");
   if (protocol === "responses")
     throw new UnusableResponseError("A stream was asked for, and the answer came whole; ask for whole answers there");
   return copyOf(response, completionAsStream(body), "text/event-stream");
+}
+
+interface WithRefusal {
+  readonly message?: { readonly refusal?: unknown } | null;
 }
 
 function statusWithin(error: object): number {

@@ -2,7 +2,7 @@ import { AnswerCutError, AnswerDamagedError, UnusableResponseError } from "../..
 import { watchDamage } from "./damage.js";
 import { excerpt, parsedObject, type StreamCheck } from "./stream-check.js";
 
-const LAST_EVENTS: readonly unknown[] = ["response.completed", "response.incomplete", "error"];
+const LAST_EVENTS: readonly unknown[] = ["response.completed", "response.incomplete"];
 
 /**
  * The events of `POST /responses`: https://platform.openai.com/docs/api-reference/responses-streaming. They are numbered,
@@ -47,8 +47,9 @@ export function responsesStreamCheck(): StreamCheck {
         last = number;
       }
       refuseDamage();
-      if (type === "response.failed") throw failureIn(event);
-      if (type === "error") throw failureIn({ response: { error: event } });
+      if (type === "response.failed") throw failureIn((event.response as Failure | undefined)?.error);
+      // Nor does the client throw this one.
+      if (type === "error") throw failureIn((event.error ?? event) as Failure["error"]);
       texts.take(event);
       if (LAST_EVENTS.includes(type)) ended = true;
       return [mended ?? data];
@@ -98,11 +99,12 @@ function createTexts() {
   };
 }
 
+interface Failure {
+  readonly error?: { readonly code?: unknown; readonly message?: unknown };
+}
+
 /** In the server's words, which the client passes over. */
-function failureIn(event: Record<string, unknown>): Error {
-  const { error } = (event.response ?? {}) as {
-    readonly error?: { readonly code?: unknown; readonly message?: unknown };
-  };
+function failureIn(error: Failure["error"]): Error {
   const message = typeof error?.message === "string" ? error.message : "The server says that the answer failed";
   return Object.assign(new Error(message), { code: error?.code ?? "server_error" });
 }
