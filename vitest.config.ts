@@ -14,13 +14,22 @@ interface Kind {
   readonly globals?: boolean;
   /** Projects of one group run together, groups one after the other. */
   readonly group: number;
+  /** Default: the folder of test/ that it is named after. */
+  readonly folders?: string;
+  readonly exclude?: readonly string[];
+  /** Files that leave nothing behind share a process, which loads LangChain once and not for each of them. */
+  readonly shared?: boolean;
 }
+
+/** Tests that talk HTTP to servers of their own, and to nothing else. */
+const HTTP = "integration/{models,langchain,provider}";
 
 const kinds: Record<string, Kind> = {
   unit: { group: 0 },
   property: { group: 0 },
   contract: { group: 1, usesPostgres: true, globals: true },
-  integration: { group: 1, usesPostgres: true },
+  integration: { group: 1, usesPostgres: true, exclude: [`test/${HTTP}/**`] },
+  http: { group: 1, folders: HTTP, shared: true },
   crash: { group: 1, usesPostgres: true, timeoutMs: 240_000 },
   e2e: { group: 1, usesPostgres: true, timeoutMs: 120_000 },
 };
@@ -30,7 +39,9 @@ const projects = Object.entries(kinds).map(
     extends: true,
     test: {
       name,
-      include: [`test/${name}/**/*.test.ts`],
+      include: [`test/${kind.folders ?? name}/**/*.test.ts`],
+      exclude: [...(kind.exclude ?? [])],
+      isolate: kind.shared !== true,
       globals: kind.globals === true,
       globalSetup: kind.usesPostgres === true && existsSync(here(postgresServer)) ? [postgresServer] : [],
       testTimeout: kind.timeoutMs ?? 30_000,

@@ -11,7 +11,7 @@ const FILLS = ["#7fc97f", "#c5dd83", "#ffe08a", "#f9c784", "#f5b06a", "#b9c0cc",
 const STAND_IN = "#9ad1d4";
 const SHOWN = /** @type {const} */ ([
   [0, "good end"],
-  ["stand-in", "the stand-in's, others got the primary's"],
+  ["stand-in", "stand-in's; others got primary's"],
   [1, "whole, void text left"],
   [2, "clear error"],
   [3, "flagged, no usable call"],
