@@ -105,7 +105,7 @@ function ownLines(/** @type {Run} */ run) {
         `${title}: in ${standIns} of ${own.length} runs it gave the stand-in's answer where others got the primary's;`,
         `another ended better in ${times("a better end")}, was sooner by more than ${SOONER_MS / 1000} s in ${times("sooner")}, and sent the sick fewer requests in ${times("fewer requests to the sick")}; after the outage another was back sooner in ${times("back sooner")} of 2.`,
         `Streams in which its reader was shown text that became void, and cleared it because a mark said so: ${cleared}; a reader that does not heed the mark is left with void text there.`,
-      ].join(" ");
+      ];
     });
 }
 
@@ -140,7 +140,7 @@ export function report(run) {
     ...columns([TOTAL_HEADS, ...totalRows(run)]),
     MARKS,
     "",
-    ...ownLines(run),
+    ...ownLines(run).map((sentences) => sentences.join("\n  ")),
     ...TITLES.flatMap(([mode, title]) => [
       "",
       `${title}: ${LEGEND}`,
@@ -158,7 +158,7 @@ export function report(run) {
         ]),
     "",
     "Where another was better than one of ours",
-    ...lossLines(run),
+    ...lossLines(run).map((sentence) => sentence.replaceAll("; ", "\n  ")),
     "",
     "Remarks",
     ...remarkLines(run),
@@ -173,7 +173,7 @@ export function markdown(run) {
     "",
     ...table(["contender", ...TOTAL_HEADS.slice(1)], totalRows(run)),
     "",
-    ...ownLines(run).map((line) => `- ${line}`),
+    ...ownLines(run).map((sentences) => `- ${sentences.join(" ")}`),
     ...TITLES.flatMap(([mode, title]) => [
       "",
       `### ${title.replace(/ \(.*/, "")}`,
@@ -193,7 +193,7 @@ export function markdown(run) {
 
 /** @param {Run} run */
 function lossLines(run) {
-  const lines = losses(run).map(({ where, what, better, ours }) => `${where}: ${what}: ${better}; against ${ours}`);
+  const lines = losses(run).map(({ where, what, better, ours }) => `${where}: ${what}; ${better}; against ${ours}`);
   return lines.length === 0 ? ["nowhere in this run"] : lines;
 }
 
