@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { ConfigError } from "../errors/own-errors.js";
+import { redactText } from "./redact.js";
 
 /**
  * Options as given → options with defaults, by a zod schema that is the only home of defaults and limits.
@@ -35,7 +36,8 @@ export function offOr<S extends z.ZodType>(schema: S) {
 function printed(value: unknown): string {
   if (typeof value === "function") return "a function";
   try {
-    return JSON.stringify(value) ?? String(value);
+    // A key in the wrong place must not end in a log.
+    return redactText(JSON.stringify(value) ?? String(value));
   } catch {
     // Cycles and bigints have no JSON; a message has to be made all the same.
     return typeof value === "bigint" ? String(value) : `a value of type ${typeof value}`;

@@ -47,6 +47,7 @@ export function chatStreamCheck({ choices, includesUsage }: ChatRequestFacts): S
   let eventsWithChoices = 0;
   let textEvents = 0;
   let tokens: number | undefined;
+  let isAccounted = false;
   let ended = false;
   let hasFailed = false;
   let firstNoise: string | undefined;
@@ -96,7 +97,7 @@ export function chatStreamCheck({ choices, includesUsage }: ChatRequestFacts): S
     get state() {
       if (ended || hasFailed) return "done";
       if (!isFinished()) return "open";
-      return tokens === undefined ? "ending" : "done";
+      return isAccounted ? "done" : "ending";
     },
     end() {
       // What the server says of its failure is the truth of it.
@@ -139,7 +140,11 @@ export function chatStreamCheck({ choices, includesUsage }: ChatRequestFacts): S
       } else finished.add(index);
     }
     const usage = event.usage as Usage | null | undefined;
-    if (typeof usage?.completion_tokens === "number") tokens = spokenTokens(usage);
+    if (typeof usage?.completion_tokens === "number") {
+      tokens = spokenTokens(usage);
+      // Some servers give their accounts with every event; the last one counts.
+      isAccounted = isFinished();
+    }
     return isChanged;
   }
 }
