@@ -100,7 +100,7 @@ function expectOneSuperstepRepeated(times: Record<string, number>, where: string
 describe("embedded Postgres", () => {
   const embedded = createFolder();
   afterAll(() => embedded.remove());
-  killEverywhere(() => `pglite:${join(embedded.path, "data")}`, full ? { sync: 3, async: 5 } : { sync: 17, async: 31 });
+  killEverywhere(() => `pglite:${join(embedded.path, "data")}`, full ? { sync: 3, async: 5 } : { sync: 29, async: 61 });
 });
 
 describeOnPostgres("PostgreSQL", () => {
@@ -109,5 +109,5 @@ describeOnPostgres("PostgreSQL", () => {
     database = await createDatabase();
   });
   afterAll(() => database.drop());
-  killEverywhere(() => database.url, full ? { sync: 1, async: 2 } : { sync: 7, async: 17 });
+  killEverywhere(() => database.url, full ? { sync: 1, async: 2 } : { sync: 11, async: 31 });
 });

@@ -7,7 +7,13 @@ import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
 import { type ChatRequest, type FaultyProvider, startFaultyProvider } from "langgraph-resilience/chaos";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createDatabase, createFolder, describeOnPostgres, type TestDatabase } from "../support/databases.js";
+import {
+  createDatabase,
+  createFolder,
+  describeOnPostgres,
+  hasPostgres,
+  type TestDatabase,
+} from "../support/databases.js";
 import { GO_ON, INTERVAL, PROMPT, TEXT } from "./streams.js";
 
 const child = fileURLToPath(new URL("streams.child.ts", import.meta.url));
@@ -24,7 +30,8 @@ function answer({ messages }: ChatRequest): string {
   return TEXT.startsWith(said?.text ?? "") ? TEXT.slice(said?.text.length ?? 0) : "that is not what I said";
 }
 
-function textsOn(urlOf: () => string) {
+/** @param everywhere kill at every place, or at the one that tells most */
+function textsOn(urlOf: () => string, everywhere: boolean) {
   const folder = createFolder();
   let provider: FaultyProvider;
   beforeAll(async () => {
@@ -77,7 +84,7 @@ function textsOn(urlOf: () => string) {
     expect(again[0]).toBeLessThanOrEqual(INTERVAL + EVENT / CHARACTERS_PER_TOKEN);
   });
 
-  it.runIf(full).each([
+  it.runIf(everywhere).each([
     ["tokens 300", 300, 300],
     ["streams.append.after 1", 0, 0],
     ["streams.append.before 10", 0, INTERVAL],
@@ -91,7 +98,7 @@ function textsOn(urlOf: () => string) {
     expect(again[0]).toBeLessThanOrEqual(most + (2 * EVENT) / CHARACTERS_PER_TOKEN);
   });
 
-  it.runIf(full)("killed in one process after the other, the text is whole", async () => {
+  it.runIf(everywhere)("killed in one process after the other, the text is whole", async () => {
     const { again, printed } = await killedAt("tokens 700", "streams.append.before 3", "end");
     expectWhole(printed);
     for (const tokens of again) expect(tokens).toBeLessThanOrEqual(INTERVAL + EVENT / CHARACTERS_PER_TOKEN);
@@ -108,17 +115,17 @@ function charactersIn(journal: string): number {
   return lines.reduce((sum, line) => sum + Number(line), 0);
 }
 
-describe("long texts on an embedded Postgres", () => {
+describe.runIf(full || !hasPostgres)("long texts on an embedded Postgres", () => {
   const embedded = createFolder();
   afterAll(() => embedded.remove());
-  textsOn(() => `pglite:${join(embedded.path, "data")}`);
+  textsOn(() => `pglite:${join(embedded.path, "data")}`, full && !hasPostgres);
 });
 
-(full ? describeOnPostgres : describe.skip)("long texts on PostgreSQL", () => {
+describeOnPostgres("long texts on PostgreSQL", () => {
   let database: TestDatabase;
   beforeAll(async () => {
     database = await createDatabase();
   });
   afterAll(() => database.drop());
-  textsOn(() => database.url);
+  textsOn(() => database.url, full);
 });

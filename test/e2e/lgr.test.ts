@@ -229,7 +229,7 @@ describe("lgr, used wrongly", () => {
     ["a database that is not there", ["--db", "postgres://u:secret@127.0.0.1:1/x", "threads"], 2, /127\.0\.0\.1:1/],
   ];
 
-  it.each(wrong)("%s", async (_, parameters, code, message) => {
+  it.each(full ? wrong : wrong.filter((_, index) => index % 2 === 0))("%s", async (_, parameters, code, message) => {
     const result = await runLgr(["--config", TINY, "--db", "memory:", ...parameters]);
     expect(result.stderr).toMatch(message);
     expect(result.stderr).not.toContain("secret");

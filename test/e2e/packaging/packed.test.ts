@@ -76,8 +76,8 @@ describe("the packed library in an app of its own", () => {
   });
 
   it("imports by every name it exports, without optional peers", () => {
-    // `/persistence` is the saver on its own, which extends the optional peer's: it cannot do without.
-    const left = ["./package.json", "./persistence"];
+    // `/persistence` is the saver on its own and `/langchain` a middleware, which extend optional peers: they cannot do without.
+    const left = ["./package.json", "./persistence", "./langchain"];
     const subpaths = Object.keys(manifest.exports).filter((subpath) => !left.includes(subpath));
     const names = subpaths.map((subpath) => `langgraph-resilience${subpath.slice(1)}`);
     const imports = names.map((name) => `console.log("${name}", Object.keys(await import("${name}")).length > 0);`);
@@ -98,6 +98,13 @@ describe("the packed library in an app of its own", () => {
        console.log(ResilientPostgresSaver.prototype instanceof PostgresSaver);`,
     );
     expect(run("node", ["saver.mjs"], app).trim()).toBe("true");
+  });
+
+  it("imports the middleware where the peer that it extends is installed", () => {
+    link("langchain");
+    const code = `console.log((await import("langgraph-resilience/langchain")).resilienceMiddleware().name);`;
+    writeFileSync(join(app, "middleware.mjs"), code);
+    expect(run("node", ["middleware.mjs"], app).trim()).toBe("resilience");
   });
 
   it("type-checks the README's example, and runs it against a provider", () => {
