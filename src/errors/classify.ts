@@ -94,11 +94,15 @@ function causeLine({ names, message }: ErrorFacts): string {
   return names[0] === "string" ? message : `${names[0] ?? "Error"}: ${message}`;
 }
 
-/** The outermost words; "fetch failed" and "Connection error." say nothing without the cause. */
+/** They say nothing without the cause. */
+const isVague = (message: string) => message === "" || /^(fetch failed|terminated|connection error\.?)$/i.test(message);
+
+/** The outermost words, and where they are vague the first beneath that are not. */
 function messageOf(chain: readonly ErrorFacts[]): string {
   const outer = chain[0]?.message ?? "";
-  const vague = outer === "" || /^(fetch failed|terminated|connection error\.?)$/i.test(outer);
-  const inner = chain.slice(1).find((facts) => facts.message !== "" && facts.message !== outer)?.message;
-  if (!vague || inner === undefined) return outer === "" ? (chain[0]?.names[0] ?? "unknown failure") : outer;
+  const beneath = chain.slice(1).map(({ message }) => message);
+  const inner =
+    beneath.find((message) => !isVague(message)) ?? beneath.find((message) => message !== "" && message !== outer);
+  if (!isVague(outer) || inner === undefined) return outer === "" ? (chain[0]?.names[0] ?? "unknown failure") : outer;
   return outer === "" ? inner : `${outer}: ${inner}`;
 }

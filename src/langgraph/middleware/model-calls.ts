@@ -17,6 +17,8 @@ export interface ModelCallSettings {
   readonly options: ResilientModelOptions;
   /** Whether an answer that `responseFormat` cannot be made of is one more failure. */
   readonly structuredOutput: boolean;
+  /** Tools that have a policy of their own; the agent is first seen to have them or not when its model is called. */
+  readonly toolNames: readonly string[];
 }
 
 /**
@@ -27,7 +29,10 @@ export interface ModelCallSettings {
  */
 export function modelCallWrapper(settings: ModelCallSettings): WrapModelCallHook {
   const chainFor = chains(settings);
+  let toolNames = settings.toolNames;
   return async function callModel(request, handler) {
+    warnOfUnknownTools(toolNames, request.tools);
+    toolNames = [];
     const found = await chatModelIn(request.model, request.runtime.configurable ?? {});
     if (found === undefined) {
       warnOf(request.model);
@@ -104,6 +109,17 @@ function lookingAtAnswers({ chain }: ResilientChatModel, { fault }: StructuredCa
     return typeof objection === "string" && objection !== "" ? objection : fault(answer);
   };
   return new ResilientChatModel(createModelChain(name, { ...policy, validate }, models));
+}
+
+/** A policy under a misspelt name protects nothing: a payment that is not to be tried again would be. */
+function warnOfUnknownTools(named: readonly string[], tools: readonly object[]): void {
+  const known = tools.map((tool) => String((tool as { readonly name?: unknown }).name));
+  const unknown = named.filter((name) => !known.includes(name));
+  if (unknown.length === 0) return;
+  process.emitWarning(
+    `resilienceMiddleware(): "byTool" names ${unknown.map((name) => `"${name}"`).join(", ")}, which is no tool of the agent; it has: ${known.join(", ") || "none"}`,
+    "ResilienceWarning",
+  );
 }
 
 const warnedOf = new WeakSet<object>();

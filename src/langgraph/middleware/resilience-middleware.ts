@@ -44,6 +44,7 @@ export function resilienceMiddleware(options: ResilienceMiddlewareOptions = {}) 
           // As they were given: the defaults of a model depend on its place in the chain.
           primary: options.primary ?? {},
           options: { budget, clock, random, ...(options.model === false ? {} : options.model) },
+          toolNames: Object.keys(policy.byTool),
         });
   // An agent takes the errors of tools for fatal as soon as there is a hook, whatever that does.
   const leavesTools = policy.tools === false && Object.keys(policy.byTool).length === 0;

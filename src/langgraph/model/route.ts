@@ -64,7 +64,7 @@ export function defineRoutes(owner: string, given: readonly ModelRoute[], policy
   if (!Array.isArray(given) || given.length === 0)
     throw new ConfigError(`${owner}: expected a list of one or more chat models, the first one first`);
   const parsed = given.map((one, index) => parseRoute(`${owner}, model ${index + 1}`, one));
-  const names = uniqueNames(parsed);
+  const names = uniqueNames(owner, parsed);
   return parsed.map((options, index) => {
     const name = names[index] as string;
     const ofRoute = `${owner}, model "${name}"`;
@@ -103,6 +103,10 @@ function makerOf(model: BaseChatModel & ModelFacts): string {
 }
 
 function parseRoute(owner: string, given: ModelRoute): ModelRouteOptions {
+  if (typeof given !== "object" || given === null)
+    throw new ConfigError(
+      `${owner}: expected a LangChain chat model, or { model, … } with options; got a ${typeof given}`,
+    );
   const isModel = chatModelOf(given) !== undefined;
   const options = parseOptions(owner, routeSchema, isModel ? { model: given } : given) as ModelRouteOptions;
   if (chatModelOf(options.model) === undefined)
@@ -168,11 +172,12 @@ export function modelNameOf(given: AnyChatModel): string {
 }
 
 /** Two routes may go to models of one name: at two providers, or with two keys. */
-function uniqueNames(routes: readonly ModelRouteOptions[]): readonly string[] {
+function uniqueNames(owner: string, routes: readonly ModelRouteOptions[]): readonly string[] {
   const names: string[] = [];
   for (const { name, model } of routes) {
     const wanted = name ?? modelNameOf(model);
-    if (name !== undefined && names.includes(name)) throw new ConfigError(`Two models of a chain are called "${name}"`);
+    if (name !== undefined && names.includes(name))
+      throw new ConfigError(`${owner}: two models are called "${name}"; give each a "name" of its own`);
     let free = wanted;
     for (let number = 2; names.includes(free) || RESERVED.has(free); number += 1) free = `${wanted} #${number}`;
     names.push(free);
@@ -203,7 +208,7 @@ function retryOf(
     (one): one is RetryOptions => one !== undefined && one !== false,
   );
   const categories = Object.assign({}, ...layers.map((one) => one.categories));
-  return parseOptions(owner, retrySchema, { ...Object.assign({}, ...layers), categories });
+  return parseOptions(`${owner}, retry`, retrySchema, { ...Object.assign({}, ...layers), categories });
 }
 
 function timeoutOf(
@@ -219,7 +224,7 @@ function timeoutOf(
     );
   const layers = [defaultTimeout(position), ...given].filter((one) => one !== undefined && one !== false);
   const { deadlineMs: _, ...merged } = Object.assign({}, ...layers) as TimeoutOptions;
-  return parseOptions(owner, timeoutSchema, merged);
+  return parseOptions(`${owner}, timeout`, timeoutSchema, merged);
 }
 
 function serviceOf(

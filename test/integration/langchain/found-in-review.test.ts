@@ -1,6 +1,6 @@
 /** What a review found wrong with the middleware for agents. */
 import { createAgent } from "langchain";
-import { expect, it } from "vitest";
+import { expect, it, vi } from "vitest";
 import { resilienceMiddleware } from "../../../src/entries/langchain.js";
 import { resilientModel } from "../../../src/langgraph/model/resilient-model.js";
 import { openPersistence } from "../../../src/persistence/open.js";
@@ -50,4 +50,20 @@ it("a fallback that cannot be made is named", async () => {
     /resilienceMiddleware\(\): fallback "anthropc:claude" cannot be made: /,
   );
   expect(provider.requests).toEqual([]);
+});
+
+it("a policy for a tool that the agent has not is warned of, once", async () => {
+  const warnings = vi.spyOn(process, "emitWarning").mockImplementation(() => undefined);
+  const provider = await providerFor({ answer: turnOf([calling("refund"), "Done."]) });
+  const agent = createAgent({
+    model: chatOpenAi(provider.baseUrl),
+    tools: [toolNamed("refund", () => "ok")],
+    middleware: [resilienceMiddleware({ byTool: { refnd: { retry: false }, refund: { retry: false } } })],
+  });
+  await agent.invoke(GO_ON);
+  const said = warnings.mock.calls.map(([message]) => String(message)).filter((message) => message.includes("byTool"));
+  warnings.mockRestore();
+  expect(said).toEqual([
+    'resilienceMiddleware(): "byTool" names "refnd", which is no tool of the agent; it has: refund',
+  ]);
 });

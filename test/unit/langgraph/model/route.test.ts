@@ -53,7 +53,7 @@ describe("the name of a model", () => {
 
   it("cannot be given twice", () => {
     const twice = [1, 2].map(() => ({ model: chat("m"), name: "mine" }));
-    expect(refusal(twice)).toBe('Two models of a chain are called "mine"');
+    expect(refusal(twice)).toBe('resilientModel: two models are called "mine"; give each a "name" of its own');
   });
 });
 
@@ -63,8 +63,18 @@ describe("options that will not do", () => {
   it.each<[string, unknown, unknown, RegExp]>([
     ["no list", model, {}, /^resilientModel: expected a list of one or more chat models/],
     ["an empty list", [], {}, /^resilientModel: expected a list of one or more chat models/],
-    ["something else than a model", [42], {}, /^resilientModel, model 1: .*object/],
-    ["the name of a model", ["gpt-4.1"], {}, /^resilientModel, model 1: .*object/],
+    [
+      "something else than a model",
+      [42],
+      {},
+      /^resilientModel, model 1: expected a LangChain chat model, .*got a number/,
+    ],
+    [
+      "the name of a model",
+      ["gpt-4.1"],
+      {},
+      /^resilientModel, model 1: expected a LangChain chat model, .*got a string/,
+    ],
     ["a chain", [model, model.pipe(new StringOutputParser())], {}, /^resilientModel, model 2: .*/],
     ["an unknown option of a model", [{ model, retries: 3 }], {}, /model 1: .*retries/],
     ["a wrong size", [{ model, contextTokens: -5 }], {}, /model 1: option "contextTokens" is -5: /],
@@ -73,9 +83,19 @@ describe("options that will not do", () => {
     ["an unknown transport", [{ model, transport: "pigeon" }], {}, /model 1: option "transport" is "pigeon": /],
     ["an unknown finishReason", [{ model, finishReason: "maybe" }], {}, /option "finishReason" is "maybe": /],
     ["a wrong service", [{ model, service: 7 }], {}, /option "service" is 7: must be the name of a service/],
-    ["a wrong retry of a model", [{ model, retry: { maxAttempts: 0 } }], {}, /model "m": option "maxAttempts" is 0: /],
-    ["a wrong timeout of a model", [{ model, timeout: { idleMs: -1 } }], {}, /model "m": option "idleMs" is -1: /],
-    ["a wrong retry", [model], { retry: { patienceMs: -1 } }, /model "m": option "patienceMs" is -1: /],
+    [
+      "a wrong retry of a model",
+      [{ model, retry: { maxAttempts: 0 } }],
+      {},
+      /model "m", retry: option "maxAttempts" is 0: /,
+    ],
+    [
+      "a wrong timeout of a model",
+      [{ model, timeout: { idleMs: -1 } }],
+      {},
+      /model "m", timeout: option "idleMs" is -1: /,
+    ],
+    ["a wrong retry", [model], { retry: { patienceMs: -1 } }, /model "m", retry: option "patienceMs" is -1: /],
     ["a retry that is no options", [model], { retry: true }, /option "retry" is true: /],
     ["a deadline of one model", [{ model, timeout: { deadlineMs: 9 } }], {}, /"deadlineMs" is for the whole call/],
     ["an unknown option", [model], { fallbacks: [] }, /^resilientModel: .*fallbacks/],
