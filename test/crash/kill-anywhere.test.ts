@@ -100,7 +100,10 @@ function expectOneSuperstepRepeated(times: Record<string, number>, where: string
 describe("embedded Postgres", () => {
   const embedded = createFolder();
   afterAll(() => embedded.remove());
-  killEverywhere(() => `pglite:${join(embedded.path, "data")}`, full ? { sync: 3, async: 5 } : { sync: 29, async: 61 });
+  killEverywhere(
+    () => `pglite:${join(embedded.path, "data")}`,
+    full ? { sync: 3, async: 5 } : { sync: 41, async: 997 },
+  );
 });
 
 describeOnPostgres("PostgreSQL", () => {

@@ -155,6 +155,15 @@ function wholeStory(dbOf: () => string): void {
     expect(refused.objects().at(-1)).toMatchObject({ error: { message: expect.stringContaining("text is empty") } });
   });
 
+  it("isolates a shared circuit by hand, lists it, and closes it", async () => {
+    const breakers = (...parameters: string[]) => lgr("breakers", ...parameters);
+    expect((await breakers()).stdout).toMatch(/No circuit breaker is stored/);
+    expect((await breakers("openai", "--isolate")).stdout).toContain('Circuit "openai": not used yet → isolated');
+    expect((await breakers()).stdout).toMatch(/openai\s+isolated\s+\d{4}-.*by hand/);
+    const closed = await breakers("openai", "--close", "--json");
+    expect(closed.objects()).toMatchObject([{ service: "openai", from: { kind: "isolated" }, to: { kind: "closed" } }]);
+  });
+
   it("says what is missing for a thread that is not stored, and how to start it", async () => {
     for (const command of ["resume", "history"]) {
       const missing = await lgr(command, "never");
@@ -169,15 +178,6 @@ describe("lgr on the embedded Postgres", () => {
   // What differs between the two databases is the folder's owner; the rest is told on the quicker one.
   if (full || !hasPostgres) story(() => db);
   if (!hasPostgres) wholeStory(() => db);
-
-  it("isolates a shared circuit by hand, lists it, and closes it", async () => {
-    const breakers = (...parameters: string[]) => runLgr(["--config", TINY, "--db", db, "breakers", ...parameters]);
-    expect((await breakers()).stdout).toMatch(/No circuit breaker is stored/);
-    expect((await breakers("openai", "--isolate")).stdout).toContain('Circuit "openai": not used yet → isolated');
-    expect((await breakers()).stdout).toMatch(/openai\s+isolated\s+\d{4}-.*by hand/);
-    const closed = await breakers("openai", "--close", "--json");
-    expect(closed.objects()).toMatchObject([{ service: "openai", from: { kind: "isolated" }, to: { kind: "closed" } }]);
-  });
 
   it("tells a second process who owns the folder", async () => {
     const waitFor = join(folder.path, "owner");
