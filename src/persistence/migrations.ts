@@ -65,6 +65,54 @@ export const ownMigrations: readonly ((schema: string) => string)[] = [
     ending json,
     primary key (thread_id, node, step, stream, seq)
   )`,
+  (schema) => `create sequence "${schema}".lgr_lock_tokens`,
+  (schema) => `create table "${schema}".lgr_locks (
+    name text primary key,
+    token bigint not null,
+    holder text not null,
+    expires_at timestamptz not null
+  )`,
+  (schema) => `create table "${schema}".lgr_objects (
+    thread_key uuid not null,
+    hash uuid not null,
+    links uuid[],
+    body text not null,
+    stored_at timestamptz not null default now(),
+    primary key (thread_key, hash)
+  )`,
+  (schema) => `create table "${schema}".lgr_writes (
+    thread_key uuid not null,
+    checkpoint_key uuid not null,
+    task_id text not null,
+    number integer not null,
+    report smallint not null,
+    links uuid[],
+    body text not null,
+    check_sum bigint not null,
+    stored_at timestamptz not null default clock_timestamp(),
+    primary key (thread_key, checkpoint_key, task_id, number)
+  )`,
+  (schema) => `create table "${schema}".lgr_write_counts (
+    thread_key uuid not null,
+    checkpoint_key uuid not null,
+    count integer not null,
+    primary key (thread_key, checkpoint_key)
+  )`,
+  (schema) => `create table "${schema}".lgr_pins (
+    thread_id text not null,
+    checkpoint_id text not null,
+    reason text,
+    pinned_at timestamptz not null default now(),
+    primary key (thread_id, checkpoint_id)
+  )`,
+  (schema) => `create table "${schema}".lgr_quarantine (
+    thread_id text not null,
+    checkpoint_ns text not null,
+    checkpoint_id text not null,
+    part text not null,
+    found_at timestamptz not null default now(),
+    primary key (thread_id, checkpoint_ns, checkpoint_id, part)
+  )`,
 ];
 
 /** The tables of the stock saver alone. */
