@@ -20,6 +20,8 @@ export type {
   AttemptScope,
   AttemptStore,
   AttemptsState,
+  LeaseAnswer,
+  LeaseStore,
   ResultCache,
   StoredAttempts,
   StoredStream,
@@ -67,6 +69,12 @@ export {
   ThreadError,
 } from "./errors/own-errors.js";
 export {
+  CheckpointCorruptError,
+  type CorruptPart,
+  LeaseLostError,
+  ThreadBusyError,
+} from "./errors/persistence-errors.js";
+export {
   AttemptsUsedUpError,
   BreakerStoreError,
   BudgetExceededError,
@@ -109,6 +117,7 @@ export {
 export { type RestoredText, restoredOf } from "./langgraph/stream-chunks.js";
 export type { StreamableModel, StreamCheckpoint, StreamCheckpointOptions } from "./langgraph/stream-options.js";
 export { type CheckpointedStream, streamWithCheckpoints } from "./langgraph/stream-with-checkpoints.js";
+export type { LockOptions } from "./langgraph/thread-lock.js";
 export type { Durability, GraphLike } from "./langgraph/threads/graph.js";
 export { inspectThread, type PendingInterrupt, type ThreadInspection } from "./langgraph/threads/inspect-thread.js";
 export { listThreads } from "./langgraph/threads/list-threads.js";

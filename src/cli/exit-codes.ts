@@ -10,6 +10,7 @@ export const EXIT = {
   aborted: 4,
   notFound: 5,
   ownedElsewhere: 6,
+  threadBusy: 7,
   stopped: 130,
 } as const;
 
@@ -21,6 +22,7 @@ export const EXIT_TEXTS: readonly (readonly [number, string])[] = [
   [EXIT.aborted, "the run was aborted by a person"],
   [EXIT.notFound, "no such thread or checkpoint, or nothing to resume"],
   [EXIT.ownedElsewhere, "another process owns the database folder"],
+  [EXIT.threadBusy, "another run has the thread"],
   [EXIT.stopped, "stopped by Ctrl-C or SIGTERM; resume to go on"],
 ];
 
@@ -32,6 +34,8 @@ const BY_CODE: Readonly<Record<string, number>> = {
   THREAD_NOT_FOUND: EXIT.notFound,
   THREAD_NOT_RESUMABLE: EXIT.notFound,
   OWNED_ELSEWHERE: EXIT.ownedElsewhere,
+  THREAD_BUSY: EXIT.threadBusy,
+  LEASE_LOST: EXIT.threadBusy,
   RUN_ABORTED: EXIT.aborted,
   CANCELLED: EXIT.stopped,
 };

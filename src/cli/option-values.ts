@@ -20,6 +20,15 @@ export function positiveInteger(option: string, text: string): number {
   return value;
 }
 
+/** `--wait`: as long as it takes; `--wait 30`: that many seconds. @returns milliseconds */
+export function waitMsOf(given: true | string): number {
+  if (given === true) return Number.POSITIVE_INFINITY;
+  const seconds = Number(given);
+  if (given.trim() === "" || !Number.isFinite(seconds) || seconds < 0)
+    throw new ConfigError(`--wait ${given}: expected a number of seconds from 0, or nothing for as long as it takes`);
+  return seconds * 1000;
+}
+
 /** For options that may be given several times. */
 export function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];

@@ -176,11 +176,27 @@ export interface ResultCache {
   delete(key: string): Promise<void>;
 }
 
-/** Leases with a fencing token that grows with each holder. */
+/** What came of asking for a lease: its token, or who has it, under which token and for how long unless it is renewed. */
+export type LeaseAnswer =
+  | { readonly kind: "held"; readonly token: number }
+  | { readonly kind: "busy"; readonly holder: string; readonly token: number; readonly expiresInMs: number };
+
+/**
+ * Leases with a fencing token that grows with each holder. The clock that all its processes share decides what has run
+ * out. Holders are opaque texts, unique to each that may hold: one that asks again, because a reply was lost, is given
+ * the token it has, and its time anew.
+ */
 export interface LeaseStore {
-  /** @returns the token, or undefined while another holds it */
-  acquire(name: string, holder: string, leaseMs: number): Promise<number | undefined>;
+  /** Takes a lease that nobody has, or whose time is over. */
+  acquire(name: string, holder: string, leaseMs: number): Promise<LeaseAnswer>;
+  /** Takes the lease before its time is over if it still has this token: from a holder that is known to be gone. */
+  takeOver(name: string, token: number, holder: string, leaseMs: number): Promise<LeaseAnswer>;
+  /**
+   * Gives the lease its time anew, also when it had run out and nobody took it.
+   * @returns false when it is no longer this token's
+   */
   renew(name: string, token: number, leaseMs: number): Promise<boolean>;
+  /** Changes nothing when the lease is no longer this token's. */
   release(name: string, token: number): Promise<void>;
 }
 

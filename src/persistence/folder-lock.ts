@@ -13,9 +13,9 @@ import { randomUUID } from "node:crypto";
 import { linkSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { z } from "zod";
 import { systemClock } from "../core/clock.js";
+import { isRunning, isVisible, processIdentity, processIdentitySchema } from "../core/process-identity.js";
 import { redactText } from "../core/redact.js";
 import { OwnedElsewhereError } from "../errors/own-errors.js";
-import { isRunning, isVisible, processIdentity, processIdentitySchema } from "./process-identity.js";
 
 /** Command lines hold whole documents at times, and passwords. */
 const maxCommandLength = 100;

@@ -1,13 +1,22 @@
 /** The `memory:` plugin: everything in this process, gone with it. For tests and for trying things out. */
 import type { RunnableConfig } from "@langchain/core/runnables";
-import { type Checkpoint, type CheckpointMetadata, InMemoryStore, MemorySaver } from "@langchain/langgraph-checkpoint";
+import {
+  type Checkpoint,
+  type CheckpointMetadata,
+  InMemoryStore,
+  MemorySaver,
+  type PendingWrite,
+} from "@langchain/langgraph-checkpoint";
 import { systemClock } from "../core/clock.js";
 import { createEventBus } from "../core/events.js";
 import { registerCheckpointer } from "../core/persistence-of.js";
 import type { Persistence, PersistencePlugin } from "../core/ports.js";
+import { runHoldOf } from "../core/run-hold.js";
+import { LeaseLostError } from "../errors/persistence-errors.js";
 import { graphOf } from "./graph-of.js";
 import { MemoryAttempts } from "./memory-attempts.js";
 import { createMemoryCache } from "./memory-cache.js";
+import { MemoryLocks } from "./memory-locks.js";
 import { MemoryStreams } from "./memory-streams.js";
 import { MemoryThreads } from "./memory-threads.js";
 import { createMemoryVersioned } from "./memory-versioned.js";
@@ -18,12 +27,14 @@ class TrackedMemorySaver extends MemorySaver {
   readonly threads = new MemoryThreads(this);
   readonly attempts = new MemoryAttempts();
   readonly streams = new MemoryStreams();
+  readonly locks = new MemoryLocks();
 
   override async put(
     config: RunnableConfig,
     checkpoint: Checkpoint,
     metadata: CheckpointMetadata,
   ): Promise<RunnableConfig> {
+    this.#checkLease(config);
     const next = await super.put(config, checkpoint, metadata);
     if ((config.configurable?.checkpoint_ns ?? "") === "") {
       this.threads.touch(config.configurable?.thread_id, graphOf(config, metadata));
@@ -31,11 +42,26 @@ class TrackedMemorySaver extends MemorySaver {
     return next;
   }
 
+  override async putWrites(
+    config: RunnableConfig,
+    writes: PendingWrite[],
+    taskId: string,
+    taskPath?: string,
+  ): Promise<void> {
+    this.#checkLease(config);
+    await super.putWrites(config, writes, taskId, taskPath);
+  }
+
   override async deleteThread(threadId: string): Promise<void> {
     await super.deleteThread(threadId);
     this.threads.forget(threadId);
     this.attempts.forget(threadId);
     this.streams.forget(threadId);
+  }
+
+  #checkLease(config: RunnableConfig): void {
+    const lease = runHoldOf(config)?.lease;
+    if (lease !== undefined && !this.locks.isHeld(lease)) throw new LeaseLostError(lease.name);
   }
 }
 
@@ -51,6 +77,7 @@ export const memoryPlugin: PersistencePlugin = {
         attempts: saver.attempts,
         breakers: createMemoryVersioned(),
         cache: createMemoryCache(),
+        locks: saver.locks,
         streams: saver.streams,
       }),
       events,

@@ -7,7 +7,7 @@ import { PostgresStore } from "@langchain/langgraph-checkpoint-postgres/store";
 import type pg from "pg";
 import { borrowedConnection } from "./borrowed-connection.js";
 import { retryTransient } from "./connection-errors.js";
-import { inTransaction, type SqlClient, type SqlPool } from "./sql-pool.js";
+import { inTransaction, retryOn, type SqlClient, type SqlPool, withClient } from "./sql-pool.js";
 
 /** First key of the lock, "lgr" in ASCII; the second is made of the schema's name. */
 const lockKey = 0x6c6772;
@@ -135,6 +135,19 @@ export async function migrateStore(pool: SqlPool, schema: string): Promise<void>
     const connectionOptions = borrowedConnection(async () => ({ ...lent(client, schema), release: () => {} }));
     await new PostgresStore({ connectionOptions, schema, ensureTables: false }).setup();
   });
+}
+
+/** Whether this package's own tables are all there, as this version knows them or a later one does. */
+export async function ownTablesAreThere(pool: SqlPool, schema: string): Promise<boolean> {
+  return retryOn(pool, () =>
+    withClient(pool, async (client) => {
+      const at = `"${schema}".lgr_migrations`;
+      const found = await client.query<{ oid: unknown }>("select to_regclass($1)::text as oid", [at]);
+      if (found.rows[0]?.oid == null) return false;
+      const { rows } = await client.query<{ v: number | null }>(`select max(v) as v from ${at}`);
+      return (rows[0]?.v ?? -1) >= ownMigrations.length - 1;
+    }),
+  );
 }
 
 async function underLock(pool: SqlPool, schema: string, work: (client: SqlClient) => Promise<void>): Promise<void> {

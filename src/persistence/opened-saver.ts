@@ -13,6 +13,7 @@ import { type CheckpointPlace, type ThreadNotes, threadNotesOf, USAGE_NOTE } fro
 import { crashPoint } from "../core/crash-points.js";
 import type { EventBus } from "../core/events.js";
 import { nextChannelVersion } from "./channel-version.js";
+import { endingRun } from "./failed-write.js";
 import { graphOf } from "./graph-of.js";
 
 /**
@@ -47,8 +48,16 @@ export class OpenedSaver extends BaseCheckpointSaver {
     yield* (await this.#open()).list(config, options);
   }
 
+  put(...parameters: Parameters<BaseCheckpointSaver["put"]>): Promise<RunnableConfig> {
+    return endingRun(parameters[0], this.#put(...parameters));
+  }
+
+  putWrites(...parameters: Parameters<BaseCheckpointSaver["putWrites"]>): Promise<void> {
+    return endingRun(parameters[0], this.#putWrites(...parameters));
+  }
+
   /** Emits "checkpoint.written" for the root graph's checkpoints; those of subgraphs cannot be resumed by themselves. */
-  async put(
+  async #put(
     config: RunnableConfig,
     checkpoint: Checkpoint,
     metadata: CheckpointMetadata,
@@ -76,7 +85,7 @@ export class OpenedSaver extends BaseCheckpointSaver {
     return next;
   }
 
-  async putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath?: string): Promise<void> {
+  async #putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath?: string): Promise<void> {
     const saver = await this.#open();
     crashPoint("checkpoint.writes.before");
     await saver.putWrites(config, writes, taskId, taskPath);

@@ -2,7 +2,7 @@
 import type { PGlite, Results } from "@electric-sql/pglite";
 import { type Clock, systemClock } from "../core/clock.js";
 import { ResilienceError } from "../errors/own-errors.js";
-import type { SqlClient, SqlPool, SqlResult } from "./sql-pool.js";
+import type { SqlClient, SqlPool, SqlResult, Statement } from "./sql-pool.js";
 
 /** How long `connect()` waits for the one connection. */
 const acquireTimeoutMs = 30_000;
@@ -52,6 +52,7 @@ export function createPglitePool(db: PGlite, close: () => Promise<void>, clock: 
   };
 
   return {
+    options: { connectionTimeoutMillis: acquireTimeoutMs },
     async connect() {
       await acquire();
       return borrow(db, handOn);
@@ -65,7 +66,9 @@ function borrow(db: PGlite, giveBack: () => void): SqlClient {
   let released = false;
   let inTransaction = false;
   return {
-    async query<R extends object>(text: string, values?: unknown[]): Promise<SqlResult<R>> {
+    async query<R extends object>(given: string | Statement, valuesApart?: unknown[]): Promise<SqlResult<R>> {
+      // PGlite has no prepared statements by name; one that has a name runs as any other.
+      const { text, values } = typeof given === "string" ? { text: given, values: valuesApart } : given;
       if (released) throw new Error("This connection was released");
       // PGlite works on the event loop's own thread; without this a burst of statements starves everything else.
       await new Promise((resolve) => setImmediate(resolve));

@@ -42,41 +42,6 @@ interface WritesRow extends CheckpointKey {
   readonly writes: readonly WriteRow[];
 }
 
-/** Rows come in the shape of the stock saver's query. `ownTables` orders the writes by task path. */
-export function selectTuples(schema: string, ownTables: boolean): string {
-  const path = ownTables ? `coalesce(tp.task_path, '') collate "C", ` : "";
-  const joinPath = ownTables
-    ? `left join "${schema}".lgr_task_paths tp
-        on tp.thread_id = cw.thread_id and tp.checkpoint_ns = cw.checkpoint_ns
-        and tp.checkpoint_id = cw.checkpoint_id and tp.task_id = cw.task_id`
-    : "";
-  return `select cp.thread_id, cp.checkpoint_ns, cp.checkpoint_id, cp.parent_checkpoint_id, cp.checkpoint, cp.metadata,
-    (
-      select array_agg(array[convert_to(bl.channel, 'UTF8'), convert_to(bl.type, 'UTF8'), bl.blob])
-      from jsonb_each_text(cp.checkpoint -> 'channel_versions') v
-      join "${schema}".checkpoint_blobs bl
-        on bl.thread_id = cp.thread_id and bl.checkpoint_ns = cp.checkpoint_ns
-        and bl.channel = v.key and bl.version = v.value
-    ) as channel_values,
-    (
-      select array_agg(
-        array[convert_to(cw.task_id, 'UTF8'), convert_to(cw.channel, 'UTF8'), convert_to(cw.type, 'UTF8'), cw.blob]
-        order by ${path}cw.task_id collate "C", cw.idx)
-      from "${schema}".checkpoint_writes cw ${joinPath}
-      where cw.thread_id = cp.thread_id and cw.checkpoint_ns = cp.checkpoint_ns and cw.checkpoint_id = cp.checkpoint_id
-    ) as pending_writes
-  from "${schema}".checkpoints cp `;
-}
-
-/** For checkpoints older than format 4, whose sends lie in the parent's writes. */
-export function selectPendingSends(schema: string): string {
-  return `select cw.thread_id, cw.checkpoint_id,
-      array_agg(array[convert_to(cw.type, 'UTF8'), cw.blob] order by cw.task_id collate "C", cw.idx) as pending_sends
-    from "${schema}".checkpoint_writes cw
-    where (cw.thread_id, cw.checkpoint_id) in (select * from unnest($1::text[], $2::text[])) and cw.channel = $3
-    group by cw.thread_id, cw.checkpoint_id`;
-}
-
 /** One statement, so one round trip and atomic, unless thousands of channels changed at once. */
 export function putCheckpoint(schema: string, row: CheckpointRow): Statement[] {
   const chunks = inChunks(row.blobs);
@@ -100,7 +65,7 @@ export function putCheckpoint(schema: string, row: CheckpointRow): Statement[] {
       (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
     values ($1, $2, $3, $4, $5, $6)
     on conflict (thread_id, checkpoint_ns, checkpoint_id)
-    do update set checkpoint = excluded.checkpoint, metadata = excluded.metadata`;
+    do update set type = null, checkpoint = excluded.checkpoint, metadata = excluded.metadata`;
   return [...earlier, { text, values }];
 }
 
@@ -137,11 +102,22 @@ export function putTaskWrites(schema: string, row: WritesRow): Statement[] {
   });
 }
 
-export function deleteEverything(schema: string, threadId: string, ownTables: boolean): Statement {
-  const own = ownTables ? ["lgr_task_paths", "lgr_attempts", "lgr_streams", "lgr_threads"] : [];
-  const tables = ["checkpoint_blobs", "checkpoint_writes", ...own];
-  const steps = tables.map((table) => `${table}_gone as (delete from "${schema}".${table} where thread_id = $1)`);
-  return { text: `${withSteps(steps)}delete from "${schema}".checkpoints where thread_id = $1`, values: [threadId] };
+/** @param threadKey the thread's in this package's own tables; undefined where they are not there */
+export function deleteEverything(schema: string, threadId: string, threadKey: string | undefined): Statement {
+  const byId = ["checkpoint_blobs", "checkpoint_writes"];
+  const own = ["lgr_task_paths", "lgr_attempts", "lgr_streams", "lgr_threads", "lgr_pins", "lgr_quarantine"];
+  const byKey = ["lgr_objects", "lgr_writes", "lgr_write_counts"];
+  const gone = (table: string, condition: string) =>
+    `${table}_gone as (delete from "${schema}".${table} where ${condition})`;
+  const steps = byId.map((table) => gone(table, "thread_id = $1"));
+  if (threadKey !== undefined) {
+    steps.push(...own.map((table) => gone(table, "thread_id = $1")));
+    steps.push(...byKey.map((table) => gone(table, "thread_key = $2::uuid")));
+  }
+  return {
+    text: `${withSteps(steps)}delete from "${schema}".checkpoints where thread_id = $1`,
+    values: threadKey === undefined ? [threadId] : [threadId, threadKey],
+  };
 }
 
 function withSteps(steps: readonly string[]): string {

@@ -1,67 +1,65 @@
 import type { RunnableConfig } from "@langchain/core/runnables";
-import {
-  type ChannelVersions,
-  type Checkpoint,
-  type CheckpointListOptions,
-  type CheckpointMetadata,
-  type CheckpointTuple,
-  type PendingWrite,
-  type SerializerProtocol,
-  TASKS,
-  WRITES_IDX_MAP,
+import type {
+  ChannelVersions,
+  Checkpoint,
+  CheckpointListOptions,
+  CheckpointMetadata,
+  CheckpointTuple,
+  DeltaChannelHistory,
+  PendingWrite,
+  SerializerProtocol,
 } from "@langchain/langgraph-checkpoint";
 import { PostgresSaver } from "@langchain/langgraph-checkpoint-postgres";
 import pg from "pg";
+import { systemClock } from "../core/clock.js";
+import { CheckpointCorruptError } from "../errors/persistence-errors.js";
 import { nextChannelVersion } from "./channel-version.js";
-import { retryTransient } from "./connection-errors.js";
-import { graphOf } from "./graph-of.js";
-import { migrateAll, migrateCheckpoints } from "./migrations.js";
-import {
-  deleteEverything,
-  putCheckpoint,
-  putTaskWrites,
-  selectPendingSends,
-  selectTuples,
-  type WriteRow,
-} from "./saver-statements.js";
-import { connectionTimeoutMs, guardPool, runTogether, type SqlPool, type Statement, withClient } from "./sql-pool.js";
-import { fromStorableJson, fromStorableText, toStorableJson, toStorableText } from "./storable-text.js";
+import { DurableCheckpoints, type WhenDurableOptions } from "./durable-checkpoints.js";
+import { endingRun } from "./failed-write.js";
+import { type CheckpointFormat, formatOf } from "./formats.js";
+import { migrateAll, migrateCheckpoints, ownTablesAreThere } from "./migrations.js";
+import { storable } from "./native/storable.js";
+import { threadKey } from "./native/stored-object.js";
+import { deleteEverything } from "./saver-statements.js";
+import { connectionTimeoutMs, guardPool, inTransaction, retryOn, run, runTogether, type SqlPool, type Statement } from "./sql-pool.js";
+import { toStorableJson } from "./storable-text.js";
 
 export interface ResilientSaverOptions {
   /** PostgreSQL schema of the tables; default "public". */
   readonly schema?: string;
   /**
-   * Also keep, in tables of this package, the thread's row and the task paths that order a superstep's writes; default
-   * false, then only the stock saver's tables are written. `openPersistence` turns it on.
+   * Writes exactly the rows the stock saver would, so that it can go on with every thread at any time; default false.
+   * Slower and larger by far, and rows carry no checksums. Either way both formats are read.
    */
-  readonly ownTables?: boolean;
-}
-
-interface TupleRow {
-  thread_id: string;
-  checkpoint_ns: string;
-  checkpoint_id: string;
-  parent_checkpoint_id: string | null;
-  checkpoint: Omit<Checkpoint, "pending_sends" | "channel_values">;
-  metadata: Record<string, unknown>;
-  channel_values: [Uint8Array, Uint8Array, Uint8Array][];
-  pending_writes: [Uint8Array, Uint8Array, Uint8Array, Uint8Array][];
+  readonly compatible?: boolean;
+  /** Also keeps a row for each thread, for lists of threads; default false. `openPersistence` turns it on. */
+  readonly keepThreads?: boolean;
+  /** Told of each damaged checkpoint that a read comes upon, before the read rejects with it. */
+  readonly onCorrupt?: (error: CheckpointCorruptError) => void;
 }
 
 /**
- * A drop-in for the stock `PostgresSaver`, on the same tables, readable by it, that is right where the stock one is
- * wrong: forks read their own branch's values; NUL and lone surrogates are stored and read back; names with a backslash
- * can be read; `setup()` may be called from anywhere at once; a connection that is terminated neither ends the process
- * nor returns to the pool; a transient connection error is retried (every write is idempotent); and a failure is
- * reported by its own error. A checkpoint or a task's writes are one statement: one round trip, all or nothing.
+ * A drop-in for the stock `PostgresSaver`: it goes on with the threads of a database that the stock saver wrote, and is
+ * right where that is wrong. Forks read their own branch's values; writes come back in the order of the live run; NUL
+ * and lone surrogates are stored; `setup()` may be called from anywhere at once, and is not needed; a connection that is
+ * terminated neither ends the process nor returns to the pool; a transient error is retried (every write is idempotent)
+ * and a failure is reported by its own error. A write that is acknowledged is committed.
  *
- * Errors are those of node-postgres, with their SQLSTATE in `code`.
+ * It writes what concurrent threads have waiting in one statement, stores long texts once a thread and growing lists by
+ * what they grew, and gives every checkpoint a checksum over all it needs. Stock refuses checkpoints in this format with
+ * an error of its own; `compatible: true` keeps to stock's.
+ *
+ * Errors are those of node-postgres, with their SQLSTATE in `code`; {@link CheckpointCorruptError} for a checkpoint that
+ * is not what was written; `LeaseLostError` for a write of a run whose hold on the thread is over.
  */
 export class ResilientPostgresSaver extends PostgresSaver {
   readonly #pool: SqlPool;
   readonly #schema: string;
-  readonly #ownTables: boolean;
-  readonly #selectTuples: string;
+  readonly #settings: ResilientSaverOptions;
+  readonly #durable: DurableCheckpoints;
+  #format: Promise<CheckpointFormat> | undefined;
+  /** The same once it is there: a value is serialized when it is given, before anything is waited for. */
+  #current: CheckpointFormat | undefined;
   #settingUp: Promise<void> | undefined;
 
   constructor(pool: pg.Pool | SqlPool, serde?: SerializerProtocol, options: ResilientSaverOptions = {}) {
@@ -69,8 +67,8 @@ export class ResilientPostgresSaver extends PostgresSaver {
     super(pool as pg.Pool, serde, { schema });
     this.#pool = pool;
     this.#schema = schema;
-    this.#ownTables = options.ownTables ?? false;
-    this.#selectTuples = selectTuples(schema, this.#ownTables);
+    this.#settings = options;
+    this.#durable = new DurableCheckpoints((config) => this.#isStored(config));
     guardPool(pool);
   }
 
@@ -82,7 +80,9 @@ export class ResilientPostgresSaver extends PostgresSaver {
 
   /** Makes the tables or brings them up to date. Safe to call at any time, from any number of callers and processes. */
   override async setup(): Promise<void> {
-    this.#settingUp ??= (this.#ownTables ? migrateAll : migrateCheckpoints)(this.#pool, this.#schema).finally(() => {
+    const { compatible, keepThreads } = this.#settings;
+    const migrate = compatible === true && keepThreads !== true ? migrateCheckpoints : migrateAll;
+    this.#settingUp ??= migrate(this.#pool, this.#schema).finally(() => {
       this.#settingUp = undefined;
     });
     await this.#settingUp;
@@ -94,23 +94,30 @@ export class ResilientPostgresSaver extends PostgresSaver {
   }
 
   override async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
-    const { thread_id, checkpoint_ns = "", checkpoint_id } = config.configurable ?? {};
-    const values = [storable(thread_id), storable(checkpoint_ns)];
-    let where = "where cp.thread_id = $1 and cp.checkpoint_ns = $2";
-    if (checkpoint_id) {
-      values.push(storable(checkpoint_id));
-      where += " and cp.checkpoint_id = $3";
-    } else {
-      where += " order by cp.checkpoint_id desc limit 1";
-    }
-    const [tuple] = await this.#load({ text: this.#selectTuples + where, values });
-    return tuple;
+    const { reader } = await this.#opened();
+    return this.#noting(reader.getTuple(config));
   }
 
+  /** Newest first. Throws at a damaged checkpoint, once those before it have been given. */
   override async *list(config: RunnableConfig, options: CheckpointListOptions = {}): AsyncGenerator<CheckpointTuple> {
+    for await (const found of this.listSound(config, options)) {
+      if (found instanceof CheckpointCorruptError) throw found;
+      yield found;
+    }
+  }
+
+  /** Like {@link list}, with the error of a damaged checkpoint in its place, and those after it still come. */
+  async *listSound(
+    config: RunnableConfig,
+    options: CheckpointListOptions = {},
+  ): AsyncGenerator<CheckpointTuple | CheckpointCorruptError> {
     const [where, values] = this._searchWhere(config, options.filter, options.before);
-    const limit = options.limit === undefined ? "" : ` limit ${Number.parseInt(String(options.limit), 10)}`;
-    yield* await this.#load({ text: `${this.#selectTuples}${where} order by cp.checkpoint_id desc${limit}`, values });
+    const limit = options.limit === undefined ? undefined : Number.parseInt(String(options.limit), 10);
+    const { reader } = await this.#opened();
+    for await (const found of reader.scan(where, values, limit)) {
+      if (found instanceof CheckpointCorruptError) this.#settings.onCorrupt?.(found);
+      yield found;
+    }
   }
 
   protected override _searchWhere(
@@ -122,151 +129,153 @@ export class ResilientPostgresSaver extends PostgresSaver {
     const wheres: string[] = [];
     const add = (condition: string, value: unknown) => wheres.push(`${condition} $${values.push(value)}`);
     const { thread_id, checkpoint_ns, checkpoint_id } = config?.configurable ?? {};
-    if (thread_id) add("cp.thread_id =", storable(thread_id));
-    if (checkpoint_ns !== undefined && checkpoint_ns !== null) add("cp.checkpoint_ns =", storable(checkpoint_ns));
-    if (checkpoint_id) add("cp.checkpoint_id =", storable(checkpoint_id));
+    if (thread_id) add("cp.thread_id =", storable(thread_id, "thread_id"));
+    if (checkpoint_ns !== undefined && checkpoint_ns !== null)
+      add("cp.checkpoint_ns =", storable(checkpoint_ns, "checkpoint_ns"));
+    if (checkpoint_id) add("cp.checkpoint_id =", storable(checkpoint_id, "checkpoint_id"));
     if (filter && Object.keys(filter).length > 0) add("cp.metadata @>", toStorableJson(JSON.stringify(filter)));
     if (before?.configurable?.checkpoint_id !== undefined)
-      add("cp.checkpoint_id <", storable(before.configurable.checkpoint_id));
+      add("cp.checkpoint_id <", storable(before.configurable.checkpoint_id, "checkpoint_id"));
     return [wheres.length > 0 ? `where ${wheres.join(" and ")}` : "", values];
   }
 
-  override async put(
+  override put(
+    config: RunnableConfig,
+    checkpoint: Checkpoint,
+    metadata: CheckpointMetadata,
+    newVersions: ChannelVersions,
+  ): Promise<RunnableConfig> {
+    const put = this.#put(config, checkpoint, metadata, newVersions);
+    return endingRun(config, this.#durable.following(config, checkpoint.id, put));
+  }
+
+  async #put(
     config: RunnableConfig,
     checkpoint: Checkpoint,
     metadata: CheckpointMetadata,
     newVersions: ChannelVersions,
   ): Promise<RunnableConfig> {
     if (config.configurable === undefined) throw new Error(`Missing "configurable" field in "config" param`);
-    const { thread_id, checkpoint_ns = "", checkpoint_id } = config.configurable;
-    const [blobs, metadataJson] = await Promise.all([
-      this._dumpBlobs(thread_id, checkpoint_ns, checkpoint.channel_values, newVersions),
-      this.#metadataJson(metadata),
-    ]);
-    await this.#write(
-      putCheckpoint(this.#schema, {
-        threadId: storable(thread_id),
-        namespace: storable(checkpoint_ns),
-        checkpointId: storable(checkpoint.id),
-        parentId: storable(checkpoint_id),
-        checkpoint: toStorableJson(JSON.stringify(this._dumpCheckpoint(checkpoint))),
-        metadata: metadataJson,
-        blobs: blobs.map(([, , channel, version, type, blob]) => ({ channel: storable(channel), version, type, blob })),
-        ...(this.#ownTables && checkpoint_ns === "" ? { thread: { graph: storable(graphOf(config, metadata)) } } : {}),
-      }),
-    );
+    const { writer } = this.#current ?? (await this.#opened());
+    await writer.put(config, checkpoint, metadata, newVersions);
+    const { thread_id, checkpoint_ns = "" } = config.configurable;
     return { configurable: { thread_id, checkpoint_ns, checkpoint_id: checkpoint.id } };
   }
 
-  /** `taskPath` orders the writes on reading where this package's own tables are kept; stock's have no place for it. */
-  override async putWrites(
-    config: RunnableConfig,
-    writes: PendingWrite[],
-    taskId: string,
-    taskPath = "",
-  ): Promise<void> {
-    const { thread_id, checkpoint_ns = "", checkpoint_id } = config.configurable ?? {};
-    const replace = writes.every(([channel]) => channel in WRITES_IDX_MAP);
-    const dumped = await this._dumpWrites(
-      thread_id,
-      checkpoint_ns,
-      checkpoint_id,
-      taskId,
-      writes as [string, unknown][],
-    );
-    // One statement cannot replace a row twice: of two special writes under one number the last counts, as in stock.
-    const byIdx = new Map<number, WriteRow>();
-    for (const [, , , , idx, channel, type, blob] of dumped) {
-      if (replace || !byIdx.has(idx)) byIdx.set(idx, { idx, channel: storable(channel), type, blob });
-    }
-    await this.#write(
-      putTaskWrites(this.#schema, {
-        threadId: storable(thread_id),
-        namespace: storable(checkpoint_ns),
-        checkpointId: storable(checkpoint_id),
-        taskId: storable(taskId),
-        replace,
-        writes: [...byIdx.values()],
-        ...(this.#ownTables && taskPath !== "" ? { taskPath: storable(taskPath) } : {}),
-      }),
-    );
+  /** `taskPath` orders the writes on reading; stock's format alone has no place for it. */
+  override putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath = ""): Promise<void> {
+    return endingRun(config, this.#putWrites(config, writes, taskId, taskPath));
+  }
+
+  async #putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath: string): Promise<void> {
+    const { writer } = this.#current ?? (await this.#opened());
+    await writer.putWrites(config, writes, taskId, taskPath);
   }
 
   override async deleteThread(threadId: string): Promise<void> {
-    await this.#write([deleteEverything(this.#schema, storable(threadId), this.#ownTables)]);
+    const { hasOwnTables, forget } = await this.#opened();
+    const id = storable(threadId, "thread_id");
+    await this.#write([deleteEverything(this.#schema, id, hasOwnTables ? threadKey(id) : undefined)]);
+    forget(threadKey(id));
+    this.#durable.forget(threadId);
   }
 
-  protected override async _loadBlobs(blobs: [Uint8Array, Uint8Array, Uint8Array][]): Promise<Record<string, unknown>> {
-    const values = await super._loadBlobs(blobs);
-    return Object.fromEntries(Object.entries(values).map(([channel, value]) => [fromStorableText(channel), value]));
-  }
-
-  protected override async _loadWrites(
-    writes: [Uint8Array, Uint8Array, Uint8Array, Uint8Array][],
-  ): Promise<[string, string, unknown][]> {
-    const loaded = await super._loadWrites(writes);
-    return loaded.map(([taskId, channel, value]) => [fromStorableText(taskId), fromStorableText(channel), value]);
-  }
-
-  async #metadataJson(metadata: CheckpointMetadata): Promise<string> {
-    const [, json] = await this.serde.dumpsTyped(metadata);
-    return toStorableJson(new TextDecoder().decode(json));
-  }
-
-  async #write(statements: readonly Statement[]): Promise<void> {
-    await retryTransient(() => runTogether(this.#pool, statements));
-  }
-
-  async #read<R extends object>(statement: Statement): Promise<R[]> {
-    return retryTransient(() =>
-      withClient(this.#pool, async (client) => (await client.query<R>(statement.text, statement.values)).rows),
-    );
-  }
-
-  async #load(statement: Statement): Promise<CheckpointTuple[]> {
-    const rows = await this.#read<TupleRow>(statement);
-    await this.#addPendingSends(rows.filter((row) => row.checkpoint.v < 4 && row.parent_checkpoint_id !== null));
-    return Promise.all(rows.map((row) => this.#tuple(row)));
-  }
-
-  /** Checkpoints of an older format keep the sends that lead to them in the writes of their parent. */
-  async #addPendingSends(rows: TupleRow[]): Promise<void> {
-    if (rows.length === 0) return;
-    const sends = await this.#read<{
-      thread_id: string;
-      checkpoint_id: string;
-      pending_sends: [Uint8Array, Uint8Array][];
-    }>({
-      text: selectPendingSends(this.#schema),
-      values: [rows.map((row) => row.thread_id), rows.map((row) => row.parent_checkpoint_id), TASKS],
-    });
-    for (const { thread_id, checkpoint_id, pending_sends } of sends) {
-      for (const row of rows) {
-        if (row.thread_id !== thread_id || row.parent_checkpoint_id !== checkpoint_id) continue;
-        await this._migratePendingSends(pending_sends, row);
-      }
+  override async getDeltaChannelHistory(options: {
+    config: RunnableConfig;
+    channels: string[];
+  }): Promise<Record<string, DeltaChannelHistory>> {
+    if (options.channels.length === 0) return {};
+    const { reader } = await this.#opened();
+    try {
+      return await this.#noting(reader.deltaHistory(options.config, options.channels));
+    } catch (error) {
+      // A header that the database could not read: one checkpoint after the other tells which.
+      if (!/^22/.test(String((error as { code?: unknown }).code))) throw error;
+      return super.getDeltaChannelHistory(options);
     }
   }
 
-  async #tuple(row: TupleRow): Promise<CheckpointTuple> {
-    const thread_id = fromStorableText(row.thread_id);
-    const checkpoint_ns = fromStorableText(row.checkpoint_ns);
-    const configOf = (checkpointId: string): RunnableConfig => ({
-      configurable: { thread_id, checkpoint_ns, checkpoint_id: fromStorableText(checkpointId) },
-    });
-    return {
-      config: configOf(row.checkpoint_id),
-      checkpoint: await this._loadCheckpoint(fromStorableJson(row.checkpoint), row.channel_values),
-      metadata: await this._loadMetadata(fromStorableJson(row.metadata)),
-      pendingWrites: await this._loadWrites(row.pending_writes),
-      ...(row.parent_checkpoint_id ? { parentConfig: configOf(row.parent_checkpoint_id) } : {}),
-    };
+  /**
+   * Resolves when the checkpoint of this config is stored, and with it all that it stands on: its ancestors, and inside a
+   * node the checkpoints of the graphs around it. What must not be done before its step is durable waits for this.
+   *
+   * @throws the error of the put that failed; NOT_DURABLE when it is not stored within `timeoutMs` (default 30,000)
+   */
+  async whenDurable(config: RunnableConfig, options?: WhenDurableOptions): Promise<void> {
+    await this.#durable.when(config, options);
   }
-}
 
-/** Passes on what is not text, for the database to refuse by name. */
-function storable(text: string): string;
-function storable(text: string | undefined): string | undefined;
-function storable(text: string | undefined): string | undefined {
-  return typeof text === "string" ? toStorableText(text) : text;
+  #opened(): Promise<CheckpointFormat> {
+    this.#format ??= this.#open().catch((error: unknown) => {
+      this.#format = undefined;
+      throw error;
+    });
+    return this.#format;
+  }
+
+  async #open(): Promise<CheckpointFormat> {
+    const { compatible = false, keepThreads = false } = this.#settings;
+    const writesOwn = !compatible;
+    let hasOwnTables = await ownTablesAreThere(this.#pool, this.#schema);
+    if (!hasOwnTables && (writesOwn || keepThreads)) {
+      try {
+        await this.setup();
+        hasOwnTables = true;
+      } catch (error) {
+        if ((error as { code?: unknown }).code !== "42501" || keepThreads) throw error;
+        process.emitWarning(
+          `ResilientPostgresSaver: this database role may not make tables, so checkpoints are written in the stock saver's format; call setup() once with a role that may, or pass { compatible: true } (${String(error)})`,
+        );
+      }
+    }
+    this.#current = formatOf({
+      schema: this.#schema,
+      pool: this.#pool,
+      serde: this.serde,
+      native: writesOwn && hasOwnTables,
+      hasOwnTables,
+      keepThreads,
+      now: systemClock.now,
+      makeTables: () => this.setup(),
+      nextVersion: (current) => this.getNextVersion(current),
+      write: (statements, guard) => this.#write(statements, guard),
+      dump: {
+        blobs: (threadId, namespace, values, versions) => this._dumpBlobs(threadId, namespace, values, versions),
+        checkpoint: (checkpoint) => this._dumpCheckpoint(checkpoint),
+        writes: (writes) => this._dumpWrites("", "", "", "", writes),
+        metadataJson: async (metadata) => {
+          const [, json] = await this.serde.dumpsTyped(metadata);
+          return toStorableJson(new TextDecoder().decode(json));
+        },
+      },
+    });
+    return this.#current;
+  }
+
+  async #noting<T>(read: Promise<T>): Promise<T> {
+    try {
+      return await read;
+    } catch (error) {
+      if (error instanceof CheckpointCorruptError) this.#settings.onCorrupt?.(error);
+      throw error;
+    }
+  }
+
+  async #isStored(config: RunnableConfig): Promise<boolean> {
+    return (await this.#opened()).isStored(config);
+  }
+
+  async #write(statements: readonly Statement[], guard?: Statement): Promise<"written" | "refused"> {
+    if (guard === undefined) {
+      await retryOn(this.#pool, () => runTogether(this.#pool, statements));
+      return "written";
+    }
+    return retryOn(this.#pool, () =>
+      inTransaction(this.#pool, async (client) => {
+        if ((await run(client, guard)).rows.length === 0) return "refused";
+        for (const statement of statements) await run(client, statement);
+        return "written";
+      }),
+    );
+  }
 }

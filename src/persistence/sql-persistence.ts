@@ -10,7 +10,8 @@ import { importOptional } from "./optional-import.js";
 import type { ResilientPostgresSaver } from "./saver.js";
 import { createSqlAttempts } from "./sql-attempts.js";
 import { createSqlCache } from "./sql-cache.js";
-import type { SqlPool } from "./sql-pool.js";
+import { createSqlLocks } from "./sql-locks.js";
+import { boundedPool, type SqlPool } from "./sql-pool.js";
 import { createSqlStore } from "./sql-store.js";
 import { createSqlStreams } from "./sql-streams.js";
 import { createSqlThreads } from "./sql-threads.js";
@@ -40,6 +41,8 @@ export function openSqlPersistence(source: SqlSource): Persistence {
   const { schema, description, advice } = source;
   const events = createEventBus(systemClock.now);
   let opening: Promise<Opened> | undefined;
+  /** Repetitions that wait for a server to come back have nothing to wait for once this is closed. */
+  const closing = new AbortController();
   let closed = false;
 
   const open = async (): Promise<Opened> => {
@@ -47,9 +50,9 @@ export function openSqlPersistence(source: SqlSource): Persistence {
       () => import("./saver.js"),
       "@langchain/langgraph-checkpoint-postgres pg",
     );
-    const pool = await source.connect();
+    const pool = boundedPool(await source.connect(), { signal: closing.signal });
     try {
-      const saver = new ResilientPostgresSaver(pool, undefined, { schema, ownTables: true });
+      const saver = new ResilientPostgresSaver(pool, undefined, { schema, keepThreads: true });
       await saver.setup();
       return { pool, saver };
     } catch (error) {
@@ -75,6 +78,7 @@ export function openSqlPersistence(source: SqlSource): Persistence {
       attempts: createSqlAttempts(pool, schema),
       breakers: createSqlVersioned(pool, schema, "lgr_breakers"),
       cache: createSqlCache(pool, schema),
+      locks: createSqlLocks(pool, schema),
       streams: createSqlStreams(pool, schema),
     }),
     events,
@@ -87,6 +91,7 @@ export function openSqlPersistence(source: SqlSource): Persistence {
     async close() {
       if (opening !== undefined && !closed) await settleBeforeClose(persistence);
       closed = true;
+      closing.abort();
       const current = opening;
       opening = undefined;
       const result = await current?.catch(() => undefined);

@@ -1,5 +1,4 @@
-import { retryTransient } from "./connection-errors.js";
-import { type SqlPool, withClient } from "./sql-pool.js";
+import { retryOn, type SqlPool, withClient } from "./sql-pool.js";
 
 /** Runs one statement and gives its rows. */
 export type SqlQuery = <R extends object>(text: string, values: unknown[]) => Promise<R[]>;
@@ -8,6 +7,6 @@ export type SqlQuery = <R extends object>(text: string, values: unknown[]) => Pr
 export function repeatableQuery(open: () => Promise<SqlPool>): SqlQuery {
   return async <R extends object>(text: string, values: unknown[]) => {
     const pool = await open();
-    return retryTransient(() => withClient(pool, async (client) => (await client.query<R>(text, values)).rows));
+    return retryOn(pool, () => withClient(pool, async (client) => (await client.query<R>(text, values)).rows));
   };
 }

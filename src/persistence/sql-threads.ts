@@ -1,5 +1,7 @@
 import { crashPoint } from "../core/crash-points.js";
 import type { ThreadFilter, ThreadPatch, ThreadRecord, ThreadStatus, ThreadStore } from "../core/ports.js";
+import { checkpointKeySql, threadKeySql } from "./native/stored-object.js";
+import { report } from "./native/task-writes.js";
 import { reportChannels } from "./pending.js";
 import type { SqlPool } from "./sql-pool.js";
 import { repeatableQuery } from "./sql-query.js";
@@ -34,17 +36,23 @@ const headsSql = (schema: string, candidates: string) => `
     where thread_id = c.thread_id and checkpoint_ns = '' order by checkpoint_id desc limit 1
   ) newest on true`;
 
-/** What the newest checkpoint of the row `head` waits for. */
+/** What the newest checkpoint of the row `head` waits for: what the writes of its unfinished tasks report. */
 const pendingSql = (schema: string) => `(
-  select case when bool_or(channel = '__interrupt__') then 'interrupt'
-    when bool_or(channel = '__error__') then 'error' end
-  from "${schema}".checkpoint_writes w
-  where thread_id = head.thread_id and checkpoint_ns = '' and checkpoint_id = head.last_checkpoint_id
-    and not exists (
-      select 1 from "${schema}".checkpoint_writes done
-      where done.thread_id = w.thread_id and done.checkpoint_ns = w.checkpoint_ns
-        and done.checkpoint_id = w.checkpoint_id and done.task_id = w.task_id
-        and done.channel not in (${reportChannels.map((channel) => `'${channel}'`).join(", ")})))`;
+  select case when bool_or(report & ${report.interrupt} > 0) then 'interrupt'
+    when bool_or(report & ${report.error} > 0) then 'error' end
+  from (
+    select bit_or(report) as report from (
+      select task_id, report::int from "${schema}".lgr_writes
+      where thread_key = ${threadKeySql("head.thread_id")}
+        and checkpoint_key = ${checkpointKeySql("''", "head.last_checkpoint_id")}
+      union all
+      select task_id, case channel when '__interrupt__' then ${report.interrupt} when '__error__' then ${report.error}
+        else case when channel in (${reportChannels.map((channel) => `'${channel}'`).join(", ")}) then 0
+          else ${report.finished} end end
+      from "${schema}".checkpoint_writes
+      where thread_id = head.thread_id and checkpoint_ns = '' and checkpoint_id = head.last_checkpoint_id
+    ) written group by task_id
+  ) tasks where report & ${report.finished} = 0)`;
 
 /** Heads with all the rest, whose cost is that of each one's checkpoints. */
 const describeSql = (schema: string, heads: string) => `

@@ -1,19 +1,20 @@
 /** What holds for the stores of every plugin: crash points around each durable write, and no secrets in error reports. */
 import { crashPoint } from "../core/crash-points.js";
 import { redactText } from "../core/redact.js";
-import type { AttemptStore, ResultCache, StreamStore, VersionedStore } from "../core/store-ports.js";
+import type { AttemptStore, LeaseStore, ResultCache, StreamStore, VersionedStore } from "../core/store-ports.js";
 import type { ErrorReport } from "../errors/report.js";
 
 export interface PlainStores {
   readonly attempts: AttemptStore;
   readonly breakers: VersionedStore;
   readonly cache: ResultCache;
+  readonly locks: LeaseStore;
   readonly streams: StreamStore;
 }
 
 /** The stores as a plugin hands them out. */
 export function byTheRules(plain: PlainStores): PlainStores {
-  const { attempts, breakers, cache, streams } = plain;
+  const { attempts, breakers, cache, locks, streams } = plain;
   return {
     attempts: {
       load: (scope) => attempts.load(scope),
@@ -34,6 +35,13 @@ export function byTheRules(plain: PlainStores): PlainStores {
       get: (key) => cache.get(key),
       put: (key, value, keepMs) => written("cache.put", () => cache.put(key, value, keepMs)),
       delete: (key) => written("cache.delete", () => cache.delete(key)),
+    },
+    locks: {
+      acquire: (name, holder, leaseMs) => written("locks.acquire", () => locks.acquire(name, holder, leaseMs)),
+      takeOver: (name, token, holder, leaseMs) =>
+        written("locks.takeOver", () => locks.takeOver(name, token, holder, leaseMs)),
+      renew: (name, token, leaseMs) => written("locks.renew", () => locks.renew(name, token, leaseMs)),
+      release: (name, token) => written("locks.release", () => locks.release(name, token)),
     },
     // The text as it came: with anything taken out of it, a model would go on from another one.
     streams: {

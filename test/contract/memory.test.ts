@@ -1,8 +1,9 @@
 import { deltaChannelHistoryTests, specTest } from "@langchain/langgraph-checkpoint-validation";
+import { openPersistence } from "langgraph-resilience";
+import { persistenceContract } from "langgraph-resilience/testing";
+import * as test from "vitest";
 import { expect, it } from "vitest";
-import { openPersistence } from "../../src/persistence/open.js";
-import { persistenceContract } from "./persistence-contract.js";
-import { storesOf } from "./stores-contract.js";
+import { crashPointsContract, ownStores, storesOf } from "./stores-contract.js";
 
 const initializer = {
   // By this name the suite leaves out its one case about storing only changed channels, which MemorySaver does not do.
@@ -12,7 +13,9 @@ const initializer = {
 
 specTest(initializer);
 deltaChannelHistoryTests(initializer);
-persistenceContract("memory:", async () => openPersistence("memory:"));
+const open = () => openPersistence("memory:");
+persistenceContract({ name: "memory:", open, stores: ownStores, test });
+crashPointsContract("memory:", open);
 
 it("memory: keeps the 1000 cached answers that were used last", async () => {
   const { cache } = storesOf(openPersistence("memory:"));

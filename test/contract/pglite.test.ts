@@ -1,11 +1,12 @@
 import { randomUUID } from "node:crypto";
 import type { BaseCheckpointSaver } from "@langchain/langgraph-checkpoint";
 import { deltaChannelHistoryTests, specTest } from "@langchain/langgraph-checkpoint-validation";
+import { openPersistence, type Persistence } from "langgraph-resilience";
+import { persistenceContract } from "langgraph-resilience/testing";
+import * as test from "vitest";
 import { afterAll, beforeAll } from "vitest";
-import type { Persistence } from "../../src/core/ports.js";
-import { openPersistence } from "../../src/persistence/open.js";
 import { createFolder } from "../support/databases.js";
-import { persistenceContract } from "./persistence-contract.js";
+import { crashPointsContract, ownStores } from "./stores-contract.js";
 
 // Starting an embedded Postgres takes seconds, so one serves the file, and each caller gets a schema of its own.
 const folder = createFolder();
@@ -36,4 +37,5 @@ deltaChannelHistoryTests(initializer);
 
 const schema = `s${randomUUID()}`;
 const openAgain = () => openPersistence(address, { schema });
-persistenceContract("pglite:", async () => openAgain(), undefined, openAgain);
+persistenceContract({ name: "pglite:", open: openAgain, reopen: openAgain, stores: ownStores, test });
+crashPointsContract("pglite:", openAgain);

@@ -1,9 +1,11 @@
 import type { BaseCheckpointSaver } from "@langchain/langgraph-checkpoint";
 import { deltaChannelHistoryTests, specTest } from "@langchain/langgraph-checkpoint-validation";
-import { openPersistence } from "../../src/persistence/open.js";
-import { ResilientPostgresSaver } from "../../src/persistence/saver.js";
+import { openPersistence } from "langgraph-resilience";
+import { ResilientPostgresSaver } from "langgraph-resilience/persistence";
+import { persistenceContract } from "langgraph-resilience/testing";
+import * as test from "vitest";
 import { createDatabase, describeOnPostgres, type TestDatabase } from "../support/databases.js";
-import { persistenceContract } from "./persistence-contract.js";
+import { crashPointsContract, ownStores } from "./stores-contract.js";
 
 const ends = new Map<BaseCheckpointSaver, () => Promise<void>>();
 const destroyCheckpointer = async (saver: BaseCheckpointSaver) => ends.get(saver)?.();
@@ -43,16 +45,11 @@ describeOnPostgres("PostgreSQL", () => {
   deltaChannelHistoryTests(dropIn);
 
   let database: TestDatabase;
-  persistenceContract(
-    "postgres:",
-    async () => {
-      database = await createDatabase();
-      return openPersistence(database.url);
-    },
-    async (persistence) => {
-      await persistence.close();
-      await database.drop();
-    },
-    () => openPersistence(database.url),
-  );
+  test.beforeAll(async () => {
+    database = await createDatabase();
+  });
+  test.afterAll(() => database.drop());
+  const open = () => openPersistence(database.url);
+  persistenceContract({ name: "postgres:", open, reopen: open, stores: ownStores, test });
+  crashPointsContract("postgres:", open);
 });

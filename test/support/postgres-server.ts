@@ -20,6 +20,10 @@ declare module "vitest" {
 
 export interface PostgresServer {
   readonly url: string;
+  /** Ends it as a crash would, whatever its clients are doing. */
+  crash(): Promise<void>;
+  /** Starts it again at the same address. */
+  start(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -73,13 +77,24 @@ export async function startPostgres(): Promise<PostgresServer | undefined> {
     const port = await freePort();
     const settings = ["fsync=off", "max_connections=200", "log_min_messages=log", `unix_socket_directories=${folder}`];
     const args = ["-D", data, "-h", "127.0.0.1", "-p", String(port), ...settings.flatMap((setting) => ["-c", setting])];
-    const server = spawn(join(binaries, "postgres"), args, { ...asUser, stdio: ["ignore", "ignore", "pipe"] });
-    await accepting(server);
+    const start = async () => {
+      const started = spawn(join(binaries, "postgres"), args, { ...asUser, stdio: ["ignore", "ignore", "pipe"] });
+      await accepting(started);
+      return started;
+    };
+    let server = await start();
+    /** SIGINT is PostgreSQL's fast shutdown, SIGQUIT its immediate one, after which it has to recover. */
+    const end = async (signal: "SIGINT" | "SIGQUIT") => {
+      if (server.exitCode === null && server.kill(signal)) await once(server, "exit");
+    };
     return {
       url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+      crash: () => end("SIGQUIT"),
+      async start() {
+        server = await start();
+      },
       async stop() {
-        // SIGINT is PostgreSQL's fast shutdown.
-        if (server.exitCode === null && server.kill("SIGINT")) await once(server, "exit");
+        await end("SIGINT");
         rmSync(folder, { recursive: true, force: true });
       },
     };
@@ -87,6 +102,11 @@ export async function startPostgres(): Promise<PostgresServer | undefined> {
     rmSync(folder, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** Whether a test can have a server of its own, to be ended and started again. */
+export function canStartPostgres(): boolean {
+  return findBinaries() !== undefined;
 }
 
 function findBinaries(): string | undefined {

@@ -9,6 +9,7 @@ import { jsonOption } from "../json-option.js";
 import { parseFaults } from "../option-values.js";
 import { printResult } from "../output.js";
 import { onStopSignals } from "../stop-signals.js";
+import { inTurn } from "../thread-in-turn.js";
 
 export interface ResumeFlags {
   readonly action?: string;
@@ -24,6 +25,7 @@ export interface ResumeFlags {
   readonly graph?: string;
   readonly as?: string;
   readonly fail: readonly string[];
+  readonly wait?: true | string;
 }
 
 export async function resume(thread: string, flags: ResumeFlags, global: GlobalOptions): Promise<number> {
@@ -36,15 +38,18 @@ export async function resume(thread: string, flags: ResumeFlags, global: GlobalO
     const answerTo = flags.question === undefined ? undefined : await questionId(graph, thread, flags.question);
     const stop = onStopSignals(() => process.exit(EXIT.stopped));
     try {
-      const result = await resumeThread(graph, thread, decision, {
-        graphName: name,
-        control: stop.control,
-        signal: stop.signal,
-        onEvent: output.onEvent,
-        injectFaults,
-        ...(flags.from === undefined ? {} : { from: flags.from }),
-        ...(answerTo === undefined ? {} : { answerTo }),
-      });
+      const result = await inTurn(output, flags.wait, (locking) =>
+        resumeThread(graph, thread, decision, {
+          graphName: name,
+          ...locking,
+          control: stop.control,
+          signal: stop.signal,
+          onEvent: output.onEvent,
+          injectFaults,
+          ...(flags.from === undefined ? {} : { from: flags.from }),
+          ...(answerTo === undefined ? {} : { answerTo }),
+        }),
+      );
       printResult(output, result);
       return exitCodeOfStatus(result.status, result.error);
     } finally {

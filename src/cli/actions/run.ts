@@ -6,11 +6,13 @@ import { jsonOption } from "../json-option.js";
 import { parseFaults, positiveInteger } from "../option-values.js";
 import { printResult } from "../output.js";
 import { onStopSignals } from "../stop-signals.js";
+import { inTurn } from "../thread-in-turn.js";
 
 export interface RunFlags {
   readonly thread?: string;
   readonly input?: string;
   readonly fail: readonly string[];
+  readonly wait?: true | string;
   readonly ifExists: "resume" | "refuse" | "newTurn";
   readonly recursionLimit?: string;
 }
@@ -24,18 +26,21 @@ export async function run(graphName: string, flags: RunFlags, global: GlobalOpti
     output.line(`Thread ${threadId} on ${persistence.description}`);
     const stop = onStopSignals(() => process.exit(EXIT.stopped));
     try {
-      const result = await runThread(loaded, input, {
-        threadId,
-        ifExists: flags.ifExists,
-        graphName,
-        control: stop.control,
-        signal: stop.signal,
-        onEvent: output.onEvent,
-        injectFaults,
-        ...(flags.recursionLimit === undefined
-          ? {}
-          : { recursionLimit: positiveInteger("--recursion-limit", flags.recursionLimit) }),
-      });
+      const result = await inTurn(output, flags.wait, (locking) =>
+        runThread(loaded, input, {
+          threadId,
+          ifExists: flags.ifExists,
+          graphName,
+          ...locking,
+          control: stop.control,
+          signal: stop.signal,
+          onEvent: output.onEvent,
+          injectFaults,
+          ...(flags.recursionLimit === undefined
+            ? {}
+            : { recursionLimit: positiveInteger("--recursion-limit", flags.recursionLimit) }),
+        }),
+      );
       printResult(output, result);
       return exitCodeOfStatus(result.status, result.error);
     } finally {

@@ -23,6 +23,7 @@ export function addResumeCommand(program: Command): void {
     .option("--answer <json>", "answer an interrupt of the graph's own")
     .option("-q, --question <id|node>", "which question, when several are open")
     .option("--from <checkpoint>", "go on from an earlier checkpoint, as a branch of its own")
+    .option("--wait [seconds]", "when another run has the thread, wait for it (default: as long as it takes)")
     .option("--graph <name>", "the graph, where it is not stored with the thread")
     .option("--fail <node[=category]>", "rehearse a failure; repeatable", collect, [])
     .addHelpText(

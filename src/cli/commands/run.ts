@@ -27,6 +27,7 @@ export function addRunCommand(program: Command): void {
         .choices(["refuse", "resume", "newTurn"])
         .default("refuse"),
     )
+    .option("--wait [seconds]", "when another run has the thread, wait for it (default: as long as it takes)")
     .option("--recursion-limit <n>", "supersteps at most")
     .addHelpText(
       "after",

@@ -1,5 +1,6 @@
 import { Command } from "@langchain/langgraph";
 import { persistenceOf } from "../../core/persistence-of.js";
+import { RUN_HOLD, type RunHold } from "../../core/run-hold.js";
 import { DecisionRefusedError, ThreadError } from "../../errors/own-errors.js";
 import type { Decision } from "../../recovery/decision.js";
 import { checkDecision, type InterventionRequest } from "../../recovery/intervention-request.js";
@@ -8,7 +9,7 @@ import { hasInterrupt } from "../internals.js";
 import { type GraphLike, type RunnableGraph, runnableGraph } from "./graph.js";
 import { inspectResolved, type PendingInterrupt, type ThreadInspection } from "./inspect-thread.js";
 import { resolveThread, type ThreadRef } from "./resolve-thread.js";
-import { type RunOptions, type RunResult, runToEnd } from "./run.js";
+import { type RunOptions, type RunResult, runToEnd, type ThreadRun, withRun } from "./run.js";
 
 export interface ResumeOptions extends RunOptions {
   /** A checkpoint ID: go on from there as a branch of its own; what came after it stays in the history. */
@@ -25,6 +26,8 @@ export interface ResumeOptions extends RunOptions {
  * @param decision for a request of the human rung a {@link Decision}; for an interrupt of your own whatever it expects
  * @throws ThreadError THREAD_NOT_FOUND when nothing is stored, THREAD_NOT_RESUMABLE when there is nothing to go on with
  * @throws DecisionRefusedError when the decision fits no open question; the question stays open
+ * @throws ThreadBusyError when another run has the thread; nothing was changed
+ * @throws CancelledError when it is told to stop while it waits for the thread
  */
 export async function resumeThread(
   graph: GraphLike,
@@ -46,41 +49,52 @@ export async function resumeThread(
 ): Promise<RunResult> {
   const runnable = runnableGraph(graph, "resumeThread()");
   const ref = await resolveThread(runnable, nameOrId);
-  return await resumeResolved(runnable, ref, await inspectResolved(runnable, ref), decision, options);
+  const { from, answerTo, ...run } = options;
+  return await withRun("resumeThread()", runnable, ref, run, async (locked) =>
+    resumeResolved(locked, await inspectResolved(runnable, ref), decision, { from, answerTo }),
+  );
+}
+
+/** What of {@link ResumeOptions} is not of the run itself. */
+interface Where {
+  readonly from?: string | undefined;
+  readonly answerTo?: string | undefined;
 }
 
 export async function resumeResolved(
-  graph: RunnableGraph,
-  ref: ThreadRef,
+  run: ThreadRun,
   stored: ThreadInspection,
   decision: unknown,
-  options: ResumeOptions,
+  { from, answerTo }: Where = {},
 ): Promise<RunResult> {
-  const label = ref.name ?? ref.threadId;
-  const { from, ...asked } = options;
-  const { answerTo, ...run } = asked;
+  const { graph, ref } = run;
+  const label = labelOf(ref);
   if (!stored.stored) {
     throw new ThreadError(
       "THREAD_NOT_FOUND",
       `Nothing is stored for thread "${label}": it was never started, or its process died before the first checkpoint. Start it anew with its input, e.g. lgr run <graph> --thread ${label} --input '{…}'`,
     );
   }
-  if (from !== undefined) return await resumeFrom(graph, ref, from, decision, asked, label);
+  if (from !== undefined) return await resumeFrom(run, from, decision, answerTo);
   if (stored.status === "aborted")
     throw new ThreadError(
       "THREAD_NOT_RESUMABLE",
       `Thread "${label}" cannot go on: ${stored.error ?? "it was aborted; resume it from an earlier checkpoint to go on all the same"}`,
     );
   if (decision !== undefined) {
-    const question = await settledQuestion(graph, ref, stored, answerTo, label, run);
+    const question = await settledQuestion(run, stored, answerTo);
     const answer = question.request === undefined ? decision : checkDecision(question.request, decision);
     if (question.request !== undefined) await checkUpdate(graph, ref, question.request, answer as Decision);
-    return await runToEnd(graph, ref, new Command({ resume: { [question.id]: answer } }), run, true);
+    return await runToEnd(run, { input: new Command({ resume: { [question.id]: answer } }), resumed: true });
   }
   const standsStill =
     stored.status === "waiting_human" && stored.waitingFor.every((one) => one.perhapsAnswered !== true);
   if (stored.status === "succeeded" || standsStill) return standing(ref, stored, stored.status as "waiting_human");
-  return await runToEnd(graph, ref, null, await asTakeover(graph, ref, stored, run), true);
+  return await runToEnd(await asTakeover(run, stored), { input: null, resumed: true });
+}
+
+function labelOf({ name, threadId }: ThreadRef): string {
+  return name ?? threadId;
 }
 
 /**
@@ -88,29 +102,24 @@ export async function resumeResolved(
  * Of a thread last run by other means nothing is known; nor can a step that waits for its answer be told from one that
  * died beside it.
  */
-async function asTakeover(
-  graph: RunnableGraph,
-  ref: ThreadRef,
-  { waitingFor }: ThreadInspection,
-  run: RunOptions,
-): Promise<RunOptions> {
-  const record = await persistenceOf(graph.checkpointer)?.threads.get(ref.threadId);
+async function asTakeover(run: ThreadRun, { waitingFor }: ThreadInspection): Promise<ThreadRun> {
+  const record = await persistenceOf(run.graph.checkpointer)?.threads.get(run.ref.threadId);
   const died = record?.status === "running" && waitingFor.every((one) => one.perhapsAnswered === true);
-  return died ? { ...run, configurable: { ...run.configurable, [TAKEOVER_KEY]: true } } : run;
+  if (!died) return run;
+  return { ...run, options: { ...run.options, configurable: { ...run.options.configurable, [TAKEOVER_KEY]: true } } };
 }
 
 /** The question to answer, after the node was run again where it may have had its answer already. */
 async function settledQuestion(
-  graph: RunnableGraph,
-  ref: ThreadRef,
+  run: ThreadRun,
   stored: ThreadInspection,
   answerTo: string | undefined,
-  label: string,
-  run: RunOptions,
 ): Promise<PendingInterrupt> {
+  const label = labelOf(run.ref);
   const question = openQuestion(stored, answerTo, label);
   if (question.perhapsAnswered !== true) return question;
-  const settled = await runToEnd(graph, ref, null, await asTakeover(graph, ref, stored, run), true);
+  const settled = await runToEnd(await asTakeover(run, stored), { input: null, resumed: true });
+  if (run.lock.loss.aborted) throw run.lock.loss.reason;
   const still = settled.waitingFor.find((one) => one.id === question.id);
   if (still !== undefined) return still;
   throw new DecisionRefusedError(
@@ -123,14 +132,13 @@ async function settledQuestion(
  * but at the head it would resume instead, with the answers and errors that hang on it, so the head is forked first.
  */
 async function resumeFrom(
-  graph: RunnableGraph,
-  ref: ThreadRef,
+  run: ThreadRun,
   from: string,
   decision: unknown,
-  run: Omit<ResumeOptions, "from">,
-  label: string,
+  answerTo: string | undefined,
 ): Promise<RunResult> {
-  const { answerTo, ...options } = run;
+  const { graph, ref, lock } = run;
+  const label = labelOf(ref);
   const target = { configurable: { thread_id: ref.threadId, checkpoint_ns: "", checkpoint_id: from } };
   const stored = await graph.checkpointer.getTuple(target);
   if (stored === undefined) {
@@ -147,10 +155,13 @@ async function resumeFrom(
   }
   const head = await graph.checkpointer.getTuple({ configurable: { thread_id: ref.threadId, checkpoint_ns: "" } });
   const isHead = head?.checkpoint.id === from;
-  if (isHead) await graph.updateState(target, null);
-  const result = await runToEnd(graph, ref, null, options, true, isHead ? undefined : from);
-  if (decision === undefined) return result;
-  return await resumeResolved(graph, ref, await inspectResolved(graph, ref), decision, run);
+  if (isHead) {
+    const hold: RunHold = { ...(lock.lease === undefined ? {} : { lease: lock.lease }), abort: () => {} };
+    await graph.updateState({ configurable: { ...target.configurable, [RUN_HOLD]: hold } }, null);
+  }
+  const result = await runToEnd(run, { input: null, resumed: true, from: isHead ? undefined : from });
+  if (decision === undefined || lock.loss.aborted) return result;
+  return await resumeResolved(run, await inspectResolved(graph, ref), decision, { answerTo });
 }
 
 function openQuestion(stored: ThreadInspection, answerTo: string | undefined, label: string): PendingInterrupt {

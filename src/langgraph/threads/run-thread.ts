@@ -6,7 +6,7 @@ import { type GraphLike, graphNameOf, runnableGraph } from "./graph.js";
 import { inspectResolved } from "./inspect-thread.js";
 import { resolveThread } from "./resolve-thread.js";
 import { resumeResolved } from "./resume-thread.js";
-import { type RunOptions, type RunResult, runToEnd } from "./run.js";
+import { type RunOptions, type RunResult, runToEnd, type ThreadRun, withRun } from "./run.js";
 
 export interface RunThreadOptions extends RunOptions {
   /** A name of yours, or a UUID. A name is an alias of a stable UUID. */
@@ -24,18 +24,29 @@ const ifExistsSchema = z.enum(["resume", "refuse", "newTurn"]).default("resume")
  * Starts a graph on a thread, or goes on with the thread if it is stored. Failures of the run are returned, not thrown.
  *
  * @throws ThreadError THREAD_EXISTS when the thread is stored and `ifExists` is "refuse", or when it belongs to another graph
- * @throws ConfigError for a graph without a checkpointer
+ * @throws ThreadBusyError when another run has the thread; nothing was changed
+ * @throws CancelledError when it is told to stop while it waits for the thread
+ * @throws ConfigError for a graph without a checkpointer, and for wrong options
  */
 export async function runThread(graph: GraphLike, input: unknown, options: RunThreadOptions): Promise<RunResult> {
   const runnable = runnableGraph(graph, "runThread()");
   const { threadId, ifExists: given, ...run } = options;
   const ifExists = parseOptions("runThread(): ifExists", ifExistsSchema, given ?? "resume");
   const ref = await resolveThread(runnable, threadId);
-  const stored = await inspectResolved(runnable, ref);
-  if (!stored.stored) return await runToEnd(runnable, ref, input, run, false);
+  return await withRun("runThread()", runnable, ref, run, (locked) => runLocked(locked, input, ifExists));
+}
+
+async function runLocked(
+  run: ThreadRun,
+  input: unknown,
+  ifExists: NonNullable<RunThreadOptions["ifExists"]>,
+): Promise<RunResult> {
+  const { graph, ref, options } = run;
+  const stored = await inspectResolved(graph, ref);
+  if (!stored.stored) return await runToEnd(run, { input, resumed: false });
   const label = ref.name ?? ref.threadId;
-  const record = await persistenceOf(runnable.checkpointer)?.threads.get(ref.threadId);
-  const graphName = graphNameOf(runnable, run.graphName);
+  const record = await persistenceOf(graph.checkpointer)?.threads.get(ref.threadId);
+  const graphName = graphNameOf(graph, options.graphName);
   if (record?.graph !== undefined && graphName !== undefined && record.graph !== graphName) {
     throw new ThreadError(
       "THREAD_EXISTS",
@@ -49,8 +60,8 @@ export async function runThread(graph: GraphLike, input: unknown, options: RunTh
         `Thread "${label}" exists already (${stored.status}); resume it, or choose another name`,
       );
     case "newTurn":
-      return await runToEnd(runnable, ref, input, run, false);
+      return await runToEnd(run, { input, resumed: false });
     case "resume":
-      return await resumeResolved(runnable, ref, stored, undefined, run);
+      return await resumeResolved(run, stored, undefined);
   }
 }

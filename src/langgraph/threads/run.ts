@@ -1,15 +1,18 @@
 /** One run of a graph on a thread, from the record of its start to the record of its end. */
 import { isGraphDrained, type RunControl } from "@langchain/langgraph";
+import { Cancellation } from "../../core/abort.js";
 import type { ResilienceEvent } from "../../core/events.js";
 import { eventsOf, persistenceOf } from "../../core/persistence-of.js";
 import type { ThreadStatus } from "../../core/ports.js";
 import { redactText } from "../../core/redact.js";
+import { RUN_HOLD, type RunHold } from "../../core/run-hold.js";
 import type { Category } from "../../errors/categories.js";
 import { rethrowControlFlow } from "../../errors/control-flow.js";
 import { asError, ResilienceError } from "../../errors/own-errors.js";
 import { THREAD_NAME_KEY } from "../human-intervention.js";
 import { ANSWER_REFUSED } from "../internals.js";
 import { FAULTS_KEY } from "../run-context.js";
+import { type LockOptions, type ThreadLock, withThreadLock } from "../thread-lock.js";
 import { type Durability, graphNameOf, type RunnableGraph } from "./graph.js";
 import { checkFaults } from "./injected-faults.js";
 import { errorText, inspectResolved, type PendingInterrupt, type ThreadInspection } from "./inspect-thread.js";
@@ -18,6 +21,12 @@ import type { ThreadRef } from "./resolve-thread.js";
 export interface RunOptions {
   /** The graph's key in langgraph.json; default the name it was compiled with. Stored with the thread. */
   readonly graphName?: string;
+  /**
+   * The thread is locked while the run lasts, so that no two runs are at it at once; a second one is refused with
+   * ThreadBusyError. `false` runs it unlocked: then that is yours to see to. Without effect where the graph's
+   * checkpointer is not of `openPersistence`, or of a plugin without locks.
+   */
+  readonly lock?: LockOptions | false;
   /** Aborts the run at once; the thread can be resumed. */
   readonly signal?: AbortSignal;
   /** `control.requestDrain()` stops the run after the current step; the thread can be resumed. */
@@ -55,14 +64,39 @@ export interface RunResult extends ThreadRef {
   readonly ran: boolean;
 }
 
-export async function runToEnd(
+/** What a run is made of: which graph on which thread, under which lock, and how. */
+export interface ThreadRun {
+  readonly graph: RunnableGraph;
+  readonly ref: ThreadRef;
+  readonly lock: ThreadLock;
+  readonly options: RunOptions;
+}
+
+/** What a run begins with: an input, a command, or null to go on; and from which checkpoint, if not from the head. */
+interface Beginning {
+  readonly input: unknown;
+  readonly resumed: boolean;
+  readonly from?: string | undefined;
+}
+
+/** Does the work while it holds the thread, see thread-lock.ts. */
+export async function withRun<T>(
+  caller: string,
   graph: RunnableGraph,
   ref: ThreadRef,
-  input: unknown,
   options: RunOptions,
-  resumed: boolean,
-  from?: string,
-): Promise<RunResult> {
+  work: (run: ThreadRun) => Promise<T>,
+): Promise<T> {
+  const { lock, signal, control } = options;
+  const { threadId, name: label = threadId } = ref;
+  const locks = persistenceOf(graph.checkpointer)?.locks;
+  return await withThreadLock({ caller, threadId, label, locks, lock, signal, control }, (held) =>
+    work({ graph, ref, lock: held, options }),
+  );
+}
+
+export async function runToEnd(run: ThreadRun, beginning: Beginning): Promise<RunResult> {
+  const { graph, ref, options } = run;
   checkFaults(graph, options.injectFaults);
   const persistence = persistenceOf(graph.checkpointer);
   const events = eventsOf(graph.checkpointer);
@@ -78,8 +112,8 @@ export async function runToEnd(
       status: "running",
       error: null,
     });
-    events.emit("run.started", context, { resumed });
-    const result = await outcome(graph, ref, await invoke(graph, ref, input, options, graphName, from));
+    events.emit("run.started", context, { resumed: beginning.resumed });
+    const result = await outcome(run, await invoke(run, beginning, graphName));
     const message = result.error === undefined ? undefined : errorText(result.error);
     events.emit("run.finished", context, { outcome: result.status, ...(message === undefined ? {} : { message }) });
     return result;
@@ -92,14 +126,21 @@ function isOf({ threadId }: ResilienceEvent, ref: ThreadRef): boolean {
   return threadId === undefined || threadId === ref.threadId;
 }
 
-/** What the run came to, recorded. A database that is gone by now makes it a failure like any other. */
-async function outcome(graph: RunnableGraph, ref: ThreadRef, failure: Error | undefined): Promise<RunResult> {
+/**
+ * What the run came to, recorded. A database that is gone by now makes it a failure like any other, and a thread that is
+ * another's by now, too, which is then recorded by that one.
+ */
+async function outcome({ graph, ref, lock }: ThreadRun, endedBy: Error | undefined): Promise<RunResult> {
+  let failure = endedBy;
   try {
+    const held = await lock.isHeld();
+    if (!held) failure = asError(lock.loss.reason);
     const inspection = await inspectResolved(graph, ref);
     const status = statusOf(failure, inspection);
     const error = status === "drained" ? undefined : failure;
     const message = error === undefined ? null : redactText(errorText(error));
-    await persistenceOf(graph.checkpointer)?.threads.record({ threadId: ref.threadId, status, error: message });
+    if (held)
+      await persistenceOf(graph.checkpointer)?.threads.record({ threadId: ref.threadId, status, error: message });
     const { values, waitingFor, next, checkpointId } = inspection;
     return {
       ...ref,
@@ -128,14 +169,23 @@ async function outcome(graph: RunnableGraph, ref: ThreadRef, failure: Error | un
 
 /** @returns what ended the run early, if anything did */
 async function invoke(
-  graph: RunnableGraph,
-  ref: ThreadRef,
-  input: unknown,
-  options: RunOptions,
+  { graph, ref, lock, options }: ThreadRun,
+  { input, from }: Beginning,
   graphName: string | undefined,
-  from: string | undefined,
 ): Promise<Error | undefined> {
   const { signal, control, recursionLimit, durability = "sync", injectFaults } = options;
+  const running = new Cancellation({ outer: signal });
+  let broken: Error | undefined;
+  const abort = (reason: Error): void => {
+    if (running.aborted) return;
+    broken = reason;
+    running.abort(reason);
+  };
+  const hold: RunHold = {
+    ...(lock.lease === undefined ? {} : { lease: lock.lease }),
+    abort: (reason) => (codeOf(reason) === "LEASE_LOST" ? lock.loss.abort(reason) : abort(reason)),
+  };
+  const losing = new Cancellation({ outer: lock.loss.signal, onAbort: (reason) => abort(asError(reason)) });
   try {
     await graph.invoke(input, {
       configurable: {
@@ -145,23 +195,32 @@ async function invoke(
         ...(graphName === undefined ? {} : { graph_id: graphName }),
         ...(from === undefined ? {} : { checkpoint_id: from }),
         ...(injectFaults === undefined ? {} : { [FAULTS_KEY]: injectFaults }),
+        [RUN_HOLD]: hold,
       },
-      ...(signal === undefined ? {} : { signal }),
+      signal: running.signal,
       ...(control === undefined ? {} : { control }),
       ...(recursionLimit === undefined ? {} : { recursionLimit }),
       durability,
     });
-    return undefined;
+    return broken;
   } catch (error) {
+    if (broken !== undefined) return broken;
     // A run that was told to stop has not failed, whatever the step in flight made of it.
     if (signal?.aborted) return new Stopped(signal.reason);
     return thrownByNode(asError(error));
+  } finally {
+    losing.dispose();
+    running.dispose();
   }
+}
+
+function codeOf(error: Error): unknown {
+  return (error as { code?: unknown }).code;
 }
 
 /** The user's own error, beneath the one that carried it out of the graph. */
 function thrownByNode(error: Error): Error {
-  return (error as { code?: unknown }).code === "NODE_FAILED" && error.cause instanceof Error ? error.cause : error;
+  return codeOf(error) === "NODE_FAILED" && error.cause instanceof Error ? error.cause : error;
 }
 
 class Stopped extends ResilienceError {
@@ -173,7 +232,7 @@ class Stopped extends ResilienceError {
 function statusOf(failure: Error | undefined, { waitingFor, status }: ThreadInspection): RunResult["status"] {
   if (failure === undefined)
     return waitingFor.length > 0 ? "waiting_human" : status === "succeeded" ? status : "paused";
-  const { code } = failure as { code?: unknown };
+  const code = codeOf(failure);
   // The answer did not fit the question; it is still open.
   if (code === ANSWER_REFUSED) return "waiting_human";
   if (failure instanceof Stopped || isGraphDrained(failure)) return "drained";

@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { acquireFolderLock } from "../../../src/persistence/folder-lock.js";
-import { processIdentity } from "../../../src/persistence/process-identity.js";
+import { processIdentity } from "../../../src/core/process-identity.js";
 import { createFolder, type TestFolder } from "../../support/databases.js";
 import { type Child, runChild } from "./child.js";
 

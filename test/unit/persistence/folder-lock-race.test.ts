@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { acquireFolderLock } from "../../../src/persistence/folder-lock.js";
-import { processIdentity } from "../../../src/persistence/process-identity.js";
+import { processIdentity } from "../../../src/core/process-identity.js";
 
 const { beforeCall } = vi.hoisted(() => ({ beforeCall: { hook: (_path: string): void => {} } }));
 

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { acquireFolderLock } from "../../../src/persistence/folder-lock.js";
-import { isRunning, processIdentity } from "../../../src/persistence/process-identity.js";
+import { isRunning, processIdentity } from "../../../src/core/process-identity.js";
 
 describe("the lock of a data folder", () => {
   let parent: string;

@@ -1,17 +1,26 @@
 import type { PGlite } from "@electric-sql/pglite";
 import { describe, expect, it } from "vitest";
 import type { Clock } from "../../../src/core/clock.js";
-import { isConnectionLost, isTransient, retryTransient } from "../../../src/persistence/connection-errors.js";
+import {
+  isConnectionLost,
+  isPreparedStatementLost,
+  isTransient,
+  retryTransient,
+} from "../../../src/persistence/connection-errors.js";
 import { createPglitePool } from "../../../src/persistence/pglite-pool.js";
-import { inTransaction, type SqlPool, withClient } from "../../../src/persistence/sql-pool.js";
+import { inTransaction, run, type SqlPool, type Statement, withClient } from "../../../src/persistence/sql-pool.js";
+import { FakeClock } from "../../support/fake-clock.js";
 
 const failure = (code: string) => Object.assign(new Error(code), { code });
 
 describe("what an error says about its connection", () => {
-  it.each(["ECONNRESET", "EPIPE", "08006", "57P01", "57P03"])("%s: lost, and worth another try", (code) => {
-    expect(isConnectionLost(failure(code))).toBe(true);
-    expect(isTransient(failure(code))).toBe(true);
-  });
+  it.each(["ECONNRESET", "EPIPE", "ENOTFOUND", "08006", "08P01", "57P01", "57P03"])(
+    "%s: lost, and worth another try",
+    (code) => {
+      expect(isConnectionLost(failure(code))).toBe(true);
+      expect(isTransient(failure(code))).toBe(true);
+    },
+  );
 
   it.each(["40001", "40P01", "53300"])("%s: sound, and worth another try", (code) => {
     expect(isConnectionLost(failure(code))).toBe(false);
@@ -30,6 +39,29 @@ describe("what an error says about its connection", () => {
   });
 });
 
+describe("a prepared statement that a pooler lost", () => {
+  const saying = (code: string, message: string) => Object.assign(new Error(message), { code });
+
+  it.each([
+    saying("26000", 'prepared statement "lgr_put" does not exist'),
+    saying("42P05", 'prepared statement "lgr_put" already exists'),
+    saying("08P01", 'bind message supplies 2 parameters, but prepared statement "lgr_put" requires 3'),
+    saying("0A000", "cached plan must not change result type"),
+  ])("$code is told from other errors, and not repeated as it is", (error) => {
+    expect(isPreparedStatementLost(error)).toBe(true);
+    expect(isTransient(error)).toBe(false);
+  });
+
+  it.each([
+    saying("08P01", "server conn crashed?"),
+    saying("0A000", "cross-database references are not implemented"),
+    saying("42P01", 'relation "prepared statement" does not exist'),
+    new Error("prepared statement"),
+  ])("$message is something else", (error) => {
+    expect(isPreparedStatementLost(error)).toBe(false);
+  });
+});
+
 describe("retryTransient", () => {
   const recording = () => {
     const delays: number[] = [];
@@ -40,10 +72,13 @@ describe("retryTransient", () => {
   it("repeats after a transient error, with growing waits, and throws the last one as it came", async () => {
     const { delays, clock } = recording();
     let calls = 0;
-    const always = retryTransient(async () => {
-      calls += 1;
-      throw failure("57P01");
-    }, clock);
+    const always = retryTransient(
+      async () => {
+        calls += 1;
+        throw failure("57P01");
+      },
+      { clock },
+    );
     await expect(always).rejects.toMatchObject({ code: "57P01" });
     expect(calls).toBe(4);
     expect(delays).toEqual([50, 200, 800]);
@@ -51,10 +86,61 @@ describe("retryTransient", () => {
 
   it("does not repeat any other error", async () => {
     const { delays, clock } = recording();
-    await expect(retryTransient(() => Promise.reject(failure("23505")), clock)).rejects.toMatchObject({
+    await expect(retryTransient(() => Promise.reject(failure("23505")), { clock })).rejects.toMatchObject({
       code: "23505",
     });
     expect(delays).toEqual([]);
+  });
+
+  it("has the patience for a server that starts up again", async () => {
+    const clock = new FakeClock();
+    const up = clock.now() + 14_000;
+    const begun = retryTransient(
+      async () => {
+        if (clock.now() < up) throw failure("57P03");
+        return "up";
+      },
+      { clock, patience: "long" },
+    );
+    await clock.advance(15_000);
+    expect(await begun).toBe("up");
+    expect(clock.begun).toEqual([...clock.begun].sort((a, b) => a - b));
+  });
+
+  it("counts what the tries themselves take: 15 s in all, and one try", async () => {
+    const clock = new FakeClock();
+    const startedAt = clock.now();
+    const given = retryTransient(
+      async () => {
+        await clock.sleep(4_000);
+        throw failure("EHOSTUNREACH");
+      },
+      { clock, patience: "long" },
+    );
+    const outcome = expect(given).rejects.toMatchObject({ code: "EHOSTUNREACH" });
+    let endedAt = 0;
+    void given.catch(() => {
+      endedAt = clock.now();
+    });
+    await clock.advance(60_000);
+    await outcome;
+    expect(endedAt - startedAt).toBeGreaterThan(12_000);
+    expect(endedAt - startedAt).toBeLessThan(4_000 + 15_000 + 4_000);
+  });
+
+  it("ends a wait at once when told to, with the error it was waiting after", async () => {
+    const clock = new FakeClock();
+    const closing = new AbortController();
+    const waiting = retryTransient(() => Promise.reject(failure("57P03")), {
+      clock,
+      patience: "long",
+      signal: closing.signal,
+    });
+    await clock.settle();
+    expect(clock.pending).toHaveLength(1);
+    closing.abort();
+    await expect(waiting).rejects.toMatchObject({ code: "57P03" });
+    expect(clock.pending).toEqual([]);
   });
 });
 
@@ -84,6 +170,27 @@ describe("a connection from the pool", () => {
       await expect(withClient(pool, (client) => client.query("select 1"))).rejects.toMatchObject({ code });
       expect(released).toEqual([destroy]);
     }
+  });
+
+  it("runs a statement that has a name as a prepared one", async () => {
+    const asked: unknown[][] = [];
+    const pool: SqlPool = {
+      end: async () => {},
+      on: () => {},
+      connect: async () => ({
+        query: async (...given: [string | Statement, unknown[]?]) => {
+          asked.push(given.filter((part) => part !== undefined));
+          return { rows: [] };
+        },
+        release: () => {},
+      }),
+    };
+    const named = { name: "lgr_read", text: "select $1", values: [1] };
+    await withClient(pool, async (client) => {
+      await run(client, { text: "select $1", values: [1] });
+      await run(client, named);
+    });
+    expect(asked).toEqual([["select $1", [1]], [named]]);
   });
 
   it("is closed when its rollback fails, and the first error is the one reported", async () => {
@@ -152,6 +259,14 @@ describe("the pool of an embedded Postgres", () => {
     await expect(pool.connect()).rejects.toMatchObject({ code: "BUSY" });
     held.release();
     (await pool.connect()).release();
+  });
+
+  it("takes a statement with a name, which it has no use for", async () => {
+    const { db } = fakeDatabase();
+    const pool = createPglitePool(db, async () => {}, never);
+    const statement = { name: "lgr_read", text: "select $1", values: [1] };
+    const result = await withClient(pool, (client) => run(client, statement));
+    expect(result.rows).toEqual([{ text: "select $1" }]);
   });
 
   it("returns what the last of several statements returned", async () => {

@@ -1,5 +1,5 @@
 /** Texts that databases, JSON and careless escaping stumble over. */
-export const oddTexts = [
+export const oddTexts: readonly string[] = [
   "",
   " ",
   "NUL \0 within",

@@ -1,0 +1,205 @@
+/** What the saver reads: one statement for a checkpoint or a page of them, two for the history of a delta channel. */
+import type { RunnableConfig } from "@langchain/core/runnables";
+import {
+  type CheckpointTuple,
+  type DeltaChannelHistory,
+  getCheckpointId,
+  maxChannelVersion,
+  type SerializerProtocol,
+  TASKS,
+} from "@langchain/langgraph-checkpoint";
+import { CheckpointCorruptError } from "../../errors/persistence-errors.js";
+import { CheckpointRows, type ReadCheckpoint } from "./checkpoint-rows.js";
+import type { Database } from "./database.js";
+import { uuidArray } from "./binary-array.js";
+import { headerChannelsSql } from "./header.js";
+import { ancestorsSql, objectsSql, type ReadRow, readSql } from "./read-statement.js";
+import type { CheckpointState, StateCache } from "./state-cache.js";
+import { storable } from "./storable.js";
+import { threadKey } from "./stored-object.js";
+
+export interface ReaderOptions {
+  readonly schema: string;
+  readonly serde: SerializerProtocol;
+  readonly cache: StateCache;
+  readonly database: Database;
+  readonly ownTables: boolean;
+  nextVersion(current: number | undefined): number;
+}
+
+const inPlace = "where cp.thread_id = $1 and cp.checkpoint_ns = $2";
+
+/** Checkpoints that an unlimited list reads at a time. */
+const pageSize = 64;
+
+export class CheckpointReader {
+  readonly #options: ReaderOptions;
+  readonly #latest: string;
+  readonly #byId: string;
+  readonly #ancestors: string;
+
+  constructor(options: ReaderOptions) {
+    this.#options = options;
+    this.#latest = readSql({ ...options, head: `${inPlace} order by cp.checkpoint_id desc limit 1`, known: 3 });
+    this.#byId = readSql({ ...options, head: `${inPlace} and cp.checkpoint_id = $3`, known: 4 });
+    this.#ancestors = ancestorsSql({ ...options, channels: 4, known: 5 });
+  }
+
+  async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
+    return (await this.#readOne(config))?.tuple;
+  }
+
+  /** Checkpoints newest first; one that is damaged comes as its error, and those after it still come. */
+  async *scan(where: string, values: unknown[], limit: number | undefined): AsyncGenerator<CheckpointTuple | CheckpointCorruptError> {
+    let left = limit ?? Number.POSITIVE_INFINITY;
+    let before: readonly string[] | undefined;
+    while (left > 0) {
+      const size = Math.min(left, pageSize);
+      const rows = await this.#page(where, values, before, size);
+      for (let n = 0; n < rows.length; n += 1) {
+        before = rows.key(n);
+        yield await this.#sound(rows, n);
+      }
+      left -= rows.length;
+      if (rows.length < size) return;
+    }
+  }
+
+  async #page(where: string, values: unknown[], before: readonly string[] | undefined, size: number): Promise<CheckpointRows> {
+    const all = [...values];
+    const key = "cp.checkpoint_id, cp.thread_id, cp.checkpoint_ns";
+    const older = before?.map((part) => `$${all.push(part)}`).join(", ");
+    const beyond = older === undefined ? "" : `${where === "" ? "where" : " and"} (${key}) < (${older})`;
+    const head = `${where}${beyond} order by ${key.replaceAll(",", " desc,")} desc limit ${size}`;
+    const text = readSql({ ...this.#options, head, known: all.push(uuidArray([])) });
+    return this.#rows({ text, values: all });
+  }
+
+  async #sound(rows: CheckpointRows, n: number): Promise<CheckpointTuple | CheckpointCorruptError> {
+    try {
+      return (await this.#finish(await rows.read(n))).tuple;
+    } catch (error) {
+      if (error instanceof CheckpointCorruptError) return error;
+      throw error;
+    }
+  }
+
+  async deltaHistory(config: RunnableConfig, channels: readonly string[]): Promise<Record<string, DeltaChannelHistory>> {
+    const { thread_id, checkpoint_ns = "" } = config.configurable ?? {};
+    const checkpointId = getCheckpointId(config) || (await this.#latestId(config));
+    const rows = checkpointId === undefined ? undefined : await this.#rows({
+      text: this.#ancestors,
+      name: `lgr1_ancestors_${this.#options.schema}`.slice(0, 63),
+      values: [
+        storable(thread_id, "thread_id"),
+        storable(checkpoint_ns, "checkpoint_ns"),
+        storable(checkpointId, "checkpoint_id"),
+        channels,
+        uuidArray([]),
+      ],
+    });
+    const found = new Map(channels.map((channel) => [channel, { writes: [] as CheckpointTuple["pendingWrites"] & object }]));
+    const seeds = new Map<string, unknown>();
+    for (let n = 0; n < (rows?.length ?? 0); n += 1) {
+      const open = new Set(channels.filter((channel) => !seeds.has(channel)));
+      if (rows === undefined || open.size === 0) break;
+      await this.#addMissing(rows, n, open);
+      const { tuple } = await rows.read(n, open);
+      const own = new Map<string, CheckpointTuple["pendingWrites"] & object>();
+      for (const write of tuple.pendingWrites ?? []) {
+        if (open.has(write[1])) own.set(write[1], [...(own.get(write[1]) ?? []), write]);
+      }
+      for (const [channel, writes] of own) found.get(channel)?.writes.push(...writes.reverse());
+      for (const channel of open) {
+        const values = tuple.checkpoint.channel_values;
+        if (Object.hasOwn(values, channel) && values[channel] !== undefined) seeds.set(channel, values[channel]);
+      }
+    }
+    return Object.fromEntries(
+      [...found].map(([channel, { writes }]) => [
+        channel,
+        { writes: writes.reverse(), ...(seeds.has(channel) ? { seed: seeds.get(channel) } : {}) },
+      ]),
+    );
+  }
+
+  async loadState(threadId: string, namespace: string, checkpointId: string): Promise<CheckpointState | undefined> {
+    const { cache } = this.#options;
+    const key = threadKey(threadId);
+    const known = cache.state(key, namespace, checkpointId);
+    if (known !== undefined) return known;
+    const rows = await this.#rows(this.#statement(threadId, namespace, checkpointId));
+    if (rows.length === 0) return undefined;
+    const { state } = await rows.read(0);
+    cache.remember(key, namespace, checkpointId, state);
+    return state;
+  }
+
+  async findVersion(threadId: string, namespace: string, channel: string, version: unknown): Promise<CheckpointState | undefined> {
+    const { schema, database } = this.#options;
+    const [row] = await database.rows<{ checkpoint_id: string }>({
+      text: `select checkpoint_id from "${schema}".checkpoints cp ${inPlace} and case when cp.type is not null
+          then substr(cp.type, strpos(cp.type, '{'))::jsonb -> 'c' ->> $3::text = $4 and ${headerChannelsSql("cp.type")} ? $3
+          else cp.checkpoint -> 'channel_versions' ->> $3::text = $4 and exists (
+            select 1 from "${schema}".checkpoint_blobs b where b.thread_id = cp.thread_id
+              and b.checkpoint_ns = cp.checkpoint_ns and b.channel = $3 and b.version = $4) end
+        order by checkpoint_id desc limit 1`,
+      values: [threadId, namespace, channel, String(version)],
+    });
+    return row === undefined ? undefined : this.loadState(threadId, namespace, row.checkpoint_id);
+  }
+
+  async #latestId(config: RunnableConfig): Promise<string | undefined> {
+    const tuple = await this.getTuple(config);
+    return tuple?.checkpoint.id;
+  }
+
+  async #readOne(config: RunnableConfig): Promise<ReadCheckpoint | undefined> {
+    const { thread_id, checkpoint_ns = "" } = config.configurable ?? {};
+    if (thread_id === undefined || thread_id === null) return undefined;
+    const checkpointId = getCheckpointId(config);
+    const threadId = storable(thread_id, "thread_id");
+    const namespace = storable(checkpoint_ns, "checkpoint_ns");
+    const rows = await this.#rows(
+      this.#statement(threadId, namespace, checkpointId ? storable(checkpointId, "checkpoint_id") : undefined),
+    );
+    if (rows.length === 0) return undefined;
+    const read = await rows.read(0);
+    this.#options.cache.remember(threadKey(threadId), namespace, rows.key(0)[0], read.state);
+    return this.#finish(read);
+  }
+
+  #statement(threadId: string, namespace: string, checkpointId: string | undefined) {
+    const { cache, schema } = this.#options;
+    const known = uuidArray(cache.hashesAt(threadKey(threadId), namespace, checkpointId));
+    return checkpointId === undefined
+      ? { text: this.#latest, name: `lgr1_latest_${schema}`.slice(0, 63), values: [threadId, namespace, known] }
+      : { text: this.#byId, name: `lgr1_by_id_${schema}`.slice(0, 63), values: [threadId, namespace, checkpointId, known] };
+  }
+
+  async #rows(statement: { text: string; values: unknown[]; name?: string }): Promise<CheckpointRows> {
+    const { database, serde, cache } = this.#options;
+    return new CheckpointRows(await database.rows<ReadRow>(statement), serde, cache);
+  }
+
+  async #addMissing(rows: CheckpointRows, n: number, channels: ReadonlySet<string>): Promise<void> {
+    const { threadKey: key, hashes } = rows.missing(n, channels);
+    if (hashes.length === 0) return;
+    const { database, schema } = this.#options;
+    rows.addObjects(await database.rows<ReadRow>({ text: objectsSql(schema), values: [key, uuidArray(hashes)] }));
+  }
+
+  /** Checkpoints of a format before 4 keep the sends that lead to them in the writes of their parent. */
+  async #finish(read: ReadCheckpoint): Promise<ReadCheckpoint> {
+    const { checkpoint, parentConfig } = read.tuple;
+    if (checkpoint.v >= 4 || parentConfig === undefined) return read;
+    const parent = await this.getTuple(parentConfig);
+    const sends = (parent?.pendingWrites ?? []).filter(([, channel]) => channel === TASKS).map(([, , send]) => send);
+    if (sends.length === 0) return read;
+    const versions = Object.values(checkpoint.channel_versions);
+    checkpoint.channel_values[TASKS] = sends;
+    checkpoint.channel_versions[TASKS] =
+      versions.length > 0 ? maxChannelVersion(...versions) : this.#options.nextVersion(undefined);
+    return read;
+  }
+}

@@ -1,0 +1,295 @@
+/** The reading half: rows of one statement become checkpoints again, each content checked against its hash. */
+import type { RunnableConfig } from "@langchain/core/runnables";
+import {
+  type Checkpoint,
+  type CheckpointMetadata,
+  type CheckpointTuple,
+  compareWritesSortKeys,
+  type SerializerProtocol,
+  writesSortKey,
+} from "@langchain/langgraph-checkpoint";
+import { CheckpointCorruptError } from "../../errors/persistence-errors.js";
+import { fromStorableJson, fromStorableText } from "../storable-text.js";
+import { readHeader } from "./header.js";
+import { kinds, type ReadRow } from "./read-statement.js";
+import type { CheckpointState, StateCache } from "./state-cache.js";
+import { checkpointKey, hashOf, type StoredObject, threadKey } from "./stored-object.js";
+import { MissingObject, readValue } from "./stored-value.js";
+import { checksumOfWrites, readWrites } from "./task-writes.js";
+import { typedValue } from "./value-text.js";
+
+type Content = Pick<StoredObject, "links" | "body">;
+
+interface PendingWriteRow {
+  readonly path: string;
+  readonly taskId: string;
+  readonly idx: number;
+  readonly channel: string;
+  /** Type and serialized value. */
+  readonly value: readonly [string, string | Uint8Array];
+}
+
+/** The rows of one checkpoint. */
+interface Stored {
+  readonly row: ReadRow;
+  readonly writes: ReadRow[];
+  readonly stockWrites: ReadRow[];
+  readonly stockValues: ReadRow[];
+}
+
+/** A read checkpoint; its values are those asked for. */
+export interface ReadCheckpoint {
+  readonly tuple: CheckpointTuple;
+  readonly state: CheckpointState;
+}
+
+export class CheckpointRows {
+  readonly #serde: SerializerProtocol;
+  readonly #cache: StateCache;
+  readonly #stored: Stored[] = [];
+  readonly #objects = new Map<string, Content>();
+  readonly #checked = new Set<string>();
+
+  constructor(rows: readonly ReadRow[], serde: SerializerProtocol, cache: StateCache) {
+    this.#serde = serde;
+    this.#cache = cache;
+    const at = new Map<number | null, Stored>();
+    for (const row of rows) {
+      if (row.kind === kinds.checkpoint) at.set(row.n, { row, writes: [], stockWrites: [], stockValues: [] });
+    }
+    for (const row of rows) {
+      if (row.kind === kinds.writes) at.get(row.n)?.writes.push(row);
+      else if (row.kind === kinds.stockWrite) at.get(row.n)?.stockWrites.push(row);
+      else if (row.kind === kinds.stockValue) at.get(row.n)?.stockValues.push(row);
+    }
+    this.addObjects(rows);
+    this.#stored.push(...[...at.values()].sort((a, b) => (a.row.n ?? 0) - (b.row.n ?? 0)));
+  }
+
+  addObjects(rows: readonly ReadRow[]): void {
+    for (const { kind, a, b, c, d } of rows) {
+      if (kind === kinds.object) this.#objects.set(plainHash(a) + plainHash(b), { links: hashes(c), body: d ?? "" });
+    }
+  }
+
+  get length(): number {
+    return this.#stored.length;
+  }
+
+  /** Its ID, thread and namespace, as they are stored. */
+  key(n: number): [checkpointId: string, threadId: string, namespace: string] {
+    const { a, b, c } = this.#stored[n]?.row ?? {};
+    return [c ?? "", a ?? "", b ?? ""];
+  }
+
+  /**
+   * The checkpoint at this place of the order asked for, from 0.
+   *
+   * @param channels whose values are read; default all
+   * @throws CheckpointCorruptError
+   */
+  async read(n: number, channels?: ReadonlySet<string>): Promise<ReadCheckpoint> {
+    const stored = this.#stored[n];
+    if (stored === undefined) throw new RangeError(`There is no checkpoint ${n} among ${this.#stored.length}`);
+    const { row } = stored;
+    const config = (checkpointId: string | null): RunnableConfig => ({
+      configurable: {
+        thread_id: fromStorableText(row.a ?? ""),
+        checkpoint_ns: fromStorableText(row.b ?? ""),
+        checkpoint_id: fromStorableText(checkpointId ?? ""),
+      },
+    });
+    const { checkpoint, metadata, state } = await this.#checkpoint(stored, channels);
+    const pendingWrites = await this.#pendingWrites(stored);
+    const tuple: CheckpointTuple = {
+      config: config(row.c),
+      checkpoint,
+      metadata,
+      pendingWrites,
+      ...(row.d ? { parentConfig: config(row.d) } : {}),
+    };
+    return { tuple, state };
+  }
+
+  /** Hashes of the objects that the values of these channels need and that were neither read nor are at hand. */
+  missing(n: number, channels: Iterable<string>): { readonly threadKey: string; readonly hashes: string[] } {
+    const stored = this.#stored[n];
+    if (stored === undefined || stored.row.e === null) return { threadKey: "", hashes: [] };
+    const { objects } = this.#header(stored);
+    const key = threadKey(stored.row.a ?? "");
+    const needed = [...channels].flatMap((channel) => objects[channel] ?? []);
+    return { threadKey: key, hashes: needed.filter((hash) => this.#cache.value(key, hash) === undefined) };
+  }
+
+  #header({ row }: Stored) {
+    const [metadata = ""] = splitLast(row.g ?? "", "\n");
+    try {
+      return readHeader(row.e ?? "", {
+        threadId: row.a ?? "",
+        namespace: row.b ?? "",
+        checkpointId: row.c ?? "",
+        parentId: row.d ?? undefined,
+        metadata: JSON.parse(metadata),
+      });
+    } catch (error) {
+      throw corrupt(row, "the checkpoint itself", error);
+    }
+  }
+
+  async #checkpoint(stored: Stored, channels: ReadonlySet<string> | undefined) {
+    const { row } = stored;
+    const [metadataText = ""] = splitLast(row.g ?? "", "\n");
+    const isWanted = (channel: string) => channels === undefined || channels.has(channel);
+    if (row.e === null) return this.#stockCheckpoint(stored, metadataText, isWanted);
+    const { checkpoint, inline, objects } = this.#header(stored);
+    const key = threadKey(row.a ?? "");
+    const values = await Promise.all(
+      [...Object.keys(inline), ...Object.keys(objects)].filter(isWanted).map(async (channel) => {
+        const text = inline[channel] ?? this.#value(row, key, channel, objects[channel] ?? "");
+        return [channel, await this.#load(typedValue(text))] as const;
+      }),
+    );
+    return {
+      checkpoint: { ...checkpoint, id: fromStorableText(row.c ?? ""), channel_values: Object.fromEntries(values) } as Checkpoint,
+      metadata: await this.#metadata(metadataText),
+      state: { inline, objects, versions: checkpoint.channel_versions, elsewhere: new Set<string>() },
+    };
+  }
+
+  async #stockCheckpoint({ row, stockValues }: Stored, metadataText: string, isWanted: (channel: string) => boolean) {
+    const checkpoint: Omit<Checkpoint, "channel_values"> = fromStorableJson(JSON.parse(row.f ?? "{}"));
+    const values = await Promise.all(
+      stockValues.map(async ({ a, b, c }) => {
+        const channel = fromStorableText(a ?? "");
+        return [channel, isWanted(channel) ? await this.#load(stockValue(b, c)) : undefined] as const;
+      }),
+    );
+    const versions = checkpoint.channel_versions ?? {};
+    return {
+      checkpoint: {
+        ...checkpoint,
+        channel_versions: versions,
+        versions_seen: checkpoint.versions_seen ?? {},
+        channel_values: Object.fromEntries(values.filter(([channel]) => isWanted(channel))),
+      } as Checkpoint,
+      metadata: await this.#metadata(metadataText),
+      state: { inline: {}, objects: {}, versions, elsewhere: new Set(values.map(([channel]) => channel)) },
+    };
+  }
+
+  #value(row: ReadRow, key: string, channel: string, hash: string): string {
+    try {
+      const value = readValue(
+        hash,
+        (wanted) => this.#content(key, wanted),
+        (wanted) => this.#cache.value(key, wanted),
+      );
+      this.#cache.keep(key, value);
+      return value.text;
+    } catch (error) {
+      throw corrupt(row, `channel "${channel}"`, error);
+    }
+  }
+
+  /** Checked when it is first used: what no checkpoint needs may be damaged as it likes. */
+  #content(key: string, hash: string): Content | undefined {
+    const content = this.#objects.get(key + hash);
+    if (content === undefined || this.#checked.has(key + hash)) return content;
+    if (hashOf(content.links, content.body) !== hash)
+      throw new Error(`the stored content ${hash} does not match its hash`);
+    this.#checked.add(key + hash);
+    return content;
+  }
+
+  async #pendingWrites({ row, writes, stockWrites }: Stored): Promise<[string, string, unknown][]> {
+    const [, count = "0"] = splitLast(row.g ?? "", "\n");
+    if (Number(count) !== writes.length)
+      throw corrupt(row, "pending writes", new Error(`${writes.length} rows of task writes are there, and ${count} were stored`));
+    const all = new Map<string, PendingWriteRow>();
+    for (const write of [...this.#ourWrites(row, writes), ...stockWrites.map(stockWrite)]) {
+      const place = `${write.taskId}\x01${write.idx}`;
+      if (!all.has(place)) all.set(place, write);
+    }
+    const inOrder = [...all.values()]
+      .map((write) => ({ write, key: writesSortKey(write.path, write.taskId, write.idx) }))
+      .sort((a, b) => compareWritesSortKeys(a.key, b.key));
+    return Promise.all(
+      inOrder.map(async ({ write }) => [write.taskId, write.channel, await this.#load(write.value)] as [string, string, unknown]),
+    );
+  }
+
+  #ourWrites(row: ReadRow, rows: readonly ReadRow[]): PendingWriteRow[] {
+    const key = threadKey(row.a ?? "");
+    const of = checkpointKey(row.b ?? "", row.c ?? "");
+    // Of two rows with the same ordinary write the first that was stored counts.
+    const inTime = rows.length > 1 ? [...rows].sort((a, b) => Number(a.g) - Number(b.g)) : rows;
+    return inTime.flatMap(({ a, b, c, d, e, f }) => {
+      const taskId = a ?? "";
+      const given = { taskId, number: Number(b), report: Number(c), links: hashes(d), body: e ?? "" };
+      try {
+        if (checksumOfWrites(of, given) !== Number(f)) throw new Error("the row does not match its checksum");
+        const { taskPath, writes } = readWrites(given, (hash) => this.#content(key, hash));
+        return writes.map(({ idx, channel, text }) => ({
+          path: fromStorableText(taskPath),
+          taskId: fromStorableText(taskId),
+          idx,
+          channel: fromStorableText(channel),
+          value: typedValue(text),
+        }));
+      } catch (error) {
+        throw corrupt(row, `the writes of task ${taskId}`, error);
+      }
+    });
+  }
+
+  #load([type, value]: readonly [string, string | Uint8Array]): Promise<unknown> {
+    return Promise.resolve(this.#serde.loadsTyped(type, value as string));
+  }
+
+  async #metadata(text: string): Promise<CheckpointMetadata> {
+    const [type, bytes] = await this.#serde.dumpsTyped(fromStorableJson(JSON.parse(text)));
+    return (await this.#serde.loadsTyped(type, bytes)) as CheckpointMetadata;
+  }
+}
+
+function stockWrite({ a, b, c, d, e, f }: ReadRow): PendingWriteRow {
+  return {
+    path: fromStorableText(f ?? ""),
+    taskId: fromStorableText(a ?? ""),
+    idx: Number(b),
+    channel: fromStorableText(c ?? ""),
+    value: stockValue(d, e),
+  };
+}
+
+function stockValue(type: string | null, base64: string | null): [string, Uint8Array] {
+  return [type ?? "json", new Uint8Array(Buffer.from(base64 ?? "", "base64"))];
+}
+
+function corrupt(row: ReadRow, part: string, error: unknown): CheckpointCorruptError {
+  const why = error instanceof MissingObject || error instanceof Error ? error.message : String(error);
+  return new CheckpointCorruptError(
+    {
+      threadId: fromStorableText(row.a ?? ""),
+      namespace: fromStorableText(row.b ?? ""),
+      checkpointId: fromStorableText(row.c ?? ""),
+      part,
+    },
+    why,
+    { cause: error },
+  );
+}
+
+/** PostgreSQL writes a uuid with dashes, and an array of them in braces. */
+function plainHash(uuid: string | null): string {
+  return (uuid ?? "").replaceAll("-", "");
+}
+
+function hashes(array: string | null): string[] {
+  return array === null || array === "{}" ? [] : plainHash(array).slice(1, -1).split(",");
+}
+
+function splitLast(text: string, separator: string): [string, string] {
+  const at = text.lastIndexOf(separator);
+  return [text.slice(0, at), text.slice(at + 1)];
+}

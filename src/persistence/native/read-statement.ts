@@ -1,0 +1,150 @@
+/**
+ * The one statement that reads checkpoints with all they need, in this format and in stock's. It gives rows of several
+ * kinds, told apart by `kind`, as texts: node-postgres parses nothing, and a content shared by many checkpoints comes
+ * once.
+ */
+import { headerChannelsSql, headerHashesSql } from "./header.js";
+import { checkpointKeySql, threadKeySql } from "./stored-object.js";
+
+export const kinds = { checkpoint: 0, writes: 1, object: 2, stockWrite: 3, stockValue: 4 } as const;
+
+/** Columns a to h by kind; see the selects below. */
+export interface ReadRow {
+  readonly kind: number;
+  /** Place of the checkpoint in the order asked for, from 1; of rows of writes and values, that of their checkpoint. */
+  readonly n: number | null;
+  readonly a: string | null;
+  readonly b: string | null;
+  readonly c: string | null;
+  readonly d: string | null;
+  readonly e: string | null;
+  readonly f: string | null;
+  readonly g: string | null;
+}
+
+export interface ReadOptions {
+  readonly schema: string;
+  /** SQL that selects rows of `checkpoints cp`, with what follows it: where, order, limit. */
+  readonly head: string;
+  /** Number of the parameter with hashes of contents that the reader has. */
+  readonly known: number;
+  /** Number of the parameter with the only channels whose values are wanted: of stock's checkpoints, none of ours. */
+  readonly channels?: number;
+  /** Whether the tables of this package are there; without them only stock's format is read. */
+  readonly ownTables: boolean;
+}
+
+const headColumns = "thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata";
+
+export function readSql(options: ReadOptions): string {
+  const { schema, head } = options;
+  const columns = headColumns.split(", ").map((column) => `cp.${column}`);
+  return withHead(
+    `heads as materialized (
+      select *, row_number() over () as n from (select ${columns.join(", ")} from "${schema}".checkpoints cp ${head}) head
+    )`,
+    options,
+  );
+}
+
+/**
+ * The ancestors of a checkpoint, nearest first, up to where each of the channels has a stored value.
+ *
+ * @param options.head not used; parameters 1 to 3 are thread, namespace and checkpoint, `channels` the channels
+ */
+export function ancestorsSql(options: Omit<ReadOptions, "head"> & { readonly channels: number }): string {
+  const { schema, channels } = options;
+  const columns = headColumns.split(", ");
+  const of = (alias: string) => columns.map((column) => `${alias}.${column}`).join(", ");
+  const parent = (child: string) =>
+    `p.thread_id = ${child}.thread_id and p.checkpoint_ns = ${child}.checkpoint_ns and p.checkpoint_id = ${child}.parent_checkpoint_id`;
+  return withHead(
+    `heads(${headColumns}, n, wanted) as (
+      select ${of("p")}, 1, $${channels}::text[] from "${schema}".checkpoints t
+      join "${schema}".checkpoints p on ${parent("t")}
+      where t.thread_id = $1 and t.checkpoint_ns = $2 and t.checkpoint_id = $3
+      union all
+      select ${of("p")}, c.n + 1, still.wanted from heads c
+      cross join lateral (
+        select array(select w from unnest(c.wanted) as w where not case when c.type is not null
+          then ${headerChannelsSql("c.type")} ? w
+          else exists (
+            select 1 from "${schema}".checkpoint_blobs b
+            where b.thread_id = c.thread_id and b.checkpoint_ns = c.checkpoint_ns and b.channel = w
+              and b.version = c.checkpoint -> 'channel_versions' ->> w and b.type <> 'empty') end) as wanted
+      ) still
+      join "${schema}".checkpoints p on ${parent("c")}
+      where cardinality(still.wanted) > 0
+    )`,
+    { ...options, head: "" },
+  );
+}
+
+function withHead(heads: string, { schema, known, channels, ownTables }: ReadOptions): string {
+  const ours = channels === undefined ? "k.type is not null" : "false";
+  const stocks = channels === undefined ? "" : `and bl.channel = any($${channels}::text[])`;
+  const path = ownTables ? "coalesce(tp.task_path, '')" : "''";
+  const joinPath = ownTables
+    ? `left join "${schema}".lgr_task_paths tp
+        on tp.thread_id = cw.thread_id and tp.checkpoint_ns = cw.checkpoint_ns
+        and tp.checkpoint_id = cw.checkpoint_id and tp.task_id = cw.task_id`
+    : "";
+  const stock = `
+    select ${kinds.stockWrite}, k.n::int, cw.task_id, cw.idx::text, cw.channel, cw.type, encode(cw.blob, 'base64'), ${path}, null
+    from keyed k join "${schema}".checkpoint_writes cw
+      on cw.thread_id = k.thread_id and cw.checkpoint_ns = k.checkpoint_ns and cw.checkpoint_id = k.checkpoint_id ${joinPath}
+    union all
+    select ${kinds.stockValue}, k.n::int, bl.channel, bl.type, encode(bl.blob, 'base64'), null, null, null, null
+    from keyed k
+    cross join lateral jsonb_each_text(case when k.type is null then k.checkpoint -> 'channel_versions' end) as v(key, value)
+    join "${schema}".checkpoint_blobs bl on bl.thread_id = k.thread_id and bl.checkpoint_ns = k.checkpoint_ns
+      and bl.channel = v.key and bl.version = v.value
+    where bl.type <> 'empty' ${stocks}`;
+  const checkpoint = (count: string) => `
+    select ${kinds.checkpoint} as kind, k.n::int as n, k.thread_id as a, k.checkpoint_ns as b, k.checkpoint_id as c,
+      k.parent_checkpoint_id as d, k.type as e, case when k.type is null then k.checkpoint::text end as f,
+      k.metadata::text || E'\\n' || ${count} as g from keyed k`;
+  if (!ownTables) return `with recursive ${heads}, keyed as (select * from heads) ${checkpoint("0")} union all ${stock} and $${known}::text is not null`;
+  return `with recursive ${heads}, keyed as materialized (
+      select *, ${threadKeySql("thread_id")} as thread_key, ${checkpointKeySql("checkpoint_ns", "checkpoint_id")} as checkpoint_key
+      from heads
+    ), pending as materialized (
+      select w.*, k.n from keyed k
+      join "${schema}".lgr_writes w on w.thread_key = k.thread_key and w.checkpoint_key = k.checkpoint_key
+    ), needed(thread_key, hash) as (
+      (
+        select k.thread_key, x.hash from keyed k cross join lateral ${headerHashesSql("k.type")} as x where ${ours}
+        union
+        select p.thread_key, l.hash from pending p cross join lateral unnest(p.links) as l(hash)
+      )
+      union
+      select o.thread_key, l.hash from needed d
+      join "${schema}".lgr_objects o on o.thread_key = d.thread_key and o.hash = d.hash
+      cross join lateral unnest(o.links) as l(hash)
+      where d.hash <> all ($${known}::uuid[])
+    ) ${checkpoint("coalesce(wc.count, 0)")}
+    left join "${schema}".lgr_write_counts wc on wc.thread_key = k.thread_key and wc.checkpoint_key = k.checkpoint_key
+    union all
+    select ${kinds.writes}, p.n::int, p.task_id, p.number::text, p.report::text, p.links::text, p.body, p.check_sum::text,
+      extract(epoch from p.stored_at)::text
+    from pending p
+    union all
+    select ${kinds.object}, null, d.thread_key::text, d.hash::text, o.links::text, o.body, null, null, null
+    from needed d join "${schema}".lgr_objects o on o.thread_key = d.thread_key and o.hash = d.hash
+    where d.hash <> all ($${known}::uuid[])
+    union all ${stock}`;
+}
+
+/** The objects with the hashes of parameter 2, of the thread with the key of parameter 1, and what they stand on. */
+export function objectsSql(schema: string): string {
+  return `with recursive needed(hash) as (
+      select * from unnest($2::uuid[])
+      union
+      select l.hash from needed d
+      join "${schema}".lgr_objects o on o.thread_key = $1::uuid and o.hash = d.hash
+      cross join lateral unnest(o.links) as l(hash)
+    )
+    select ${kinds.object} as kind, null as n, $1::text as a, d.hash::text as b, o.links::text as c, o.body as d,
+      null as e, null as f, null as g
+    from needed d join "${schema}".lgr_objects o on o.thread_key = $1::uuid and o.hash = d.hash`;
+}
