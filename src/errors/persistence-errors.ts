@@ -30,6 +30,8 @@ export interface CorruptPart {
   readonly checkpointId: string;
   /** The channel, the writes of a task, or the checkpoint itself. */
   readonly part: string;
+  /** The checkpoint it was made from, as far as that can still be read. */
+  readonly parentId?: string;
 }
 
 /** A stored checkpoint is not what was written: a row is missing, or its content does not match its checksum. */

@@ -9,14 +9,14 @@ import {
   TASKS,
 } from "@langchain/langgraph-checkpoint";
 import { CheckpointCorruptError } from "../../errors/persistence-errors.js";
-import { CheckpointRows, type ReadCheckpoint } from "./checkpoint-rows.js";
+import { CheckpointRows, type ReadCheckpoint, theCheckpoint } from "./checkpoint-rows.js";
 import type { Database } from "./database.js";
 import { uuidArray } from "./binary-array.js";
 import { headerChannelsSql } from "./header.js";
 import { ancestorsSql, objectsSql, type ReadRow, readSql } from "./read-statement.js";
 import type { CheckpointState, StateCache } from "./state-cache.js";
 import { storable } from "./storable.js";
-import { threadKey } from "./stored-object.js";
+import { checkpointKey, threadKey } from "./stored-object.js";
 
 export interface ReaderOptions {
   readonly schema: string;
@@ -100,21 +100,30 @@ export class CheckpointReader {
     });
     const found = new Map(channels.map((channel) => [channel, { writes: [] as CheckpointTuple["pendingWrites"] & object }]));
     const seeds = new Map<string, unknown>();
-    for (let n = 0; n < (rows?.length ?? 0); n += 1) {
-      const open = new Set(channels.filter((channel) => !seeds.has(channel)));
-      if (rows === undefined || open.size === 0) break;
+    const open = new Set(channels);
+    const count = rows?.length ?? 0;
+    if (count === 0 && checkpointId !== undefined) await this.#refuseLost(config, checkpointId);
+    // The first row is the checkpoint itself, of which only the header counts.
+    let versions = rows?.versions(0);
+    for (let n = 1; n < count && open.size > 0; n += 1) {
+      if (rows === undefined) break;
       await this.#addMissing(rows, n, open);
       const { tuple } = await rows.read(n, open);
+      versions = rows.versions(n);
       const own = new Map<string, CheckpointTuple["pendingWrites"] & object>();
       for (const write of tuple.pendingWrites ?? []) {
         if (open.has(write[1])) own.set(write[1], [...(own.get(write[1]) ?? []), write]);
       }
       for (const [channel, writes] of own) found.get(channel)?.writes.push(...writes.reverse());
+      const values = tuple.checkpoint.channel_values;
       for (const channel of open) {
-        const values = tuple.checkpoint.channel_values;
-        if (Object.hasOwn(values, channel) && values[channel] !== undefined) seeds.set(channel, values[channel]);
+        if (!Object.hasOwn(values, channel) || values[channel] === undefined) continue;
+        seeds.set(channel, values[channel]);
+        open.delete(channel);
       }
     }
+    // A channel without a version had no value yet: nothing of it is in an earlier checkpoint, which may be pruned.
+    if (rows !== undefined && [...open].some((channel) => versions?.[channel] !== undefined)) rows.refuseMissingParent(count - 1);
     return Object.fromEntries(
       [...found].map(([channel, { writes }]) => [
         channel,
@@ -137,7 +146,7 @@ export class CheckpointReader {
 
   async findVersion(threadId: string, namespace: string, channel: string, version: unknown): Promise<CheckpointState | undefined> {
     const { schema, database } = this.#options;
-    const [row] = await database.rows<{ checkpoint_id: string }>({
+    const rows = database.rows<{ checkpoint_id: string }>({
       text: `select checkpoint_id from "${schema}".checkpoints cp ${inPlace} and case when cp.type is not null
           then substr(cp.type, strpos(cp.type, '{'))::jsonb -> 'c' ->> $3::text = $4 and ${headerChannelsSql("cp.type")} ? $3
           else cp.checkpoint -> 'channel_versions' ->> $3::text = $4 and exists (
@@ -145,6 +154,13 @@ export class CheckpointReader {
               and b.checkpoint_ns = cp.checkpoint_ns and b.channel = $3 and b.version = $4) end
         order by checkpoint_id desc limit 1`,
       values: [threadId, namespace, channel, String(version)],
+    });
+    const [row] = await rows.catch(async (error: unknown) => {
+      // A header that the database cannot read: one checkpoint after the other tells which.
+      if (!/^22/.test(String((error as { code?: unknown }).code))) throw error;
+      for await (const found of this.scan(inPlace, [threadId, namespace], undefined))
+        if (found instanceof CheckpointCorruptError) throw found;
+      throw error;
     });
     return row === undefined ? undefined : this.loadState(threadId, namespace, row.checkpoint_id);
   }
@@ -163,10 +179,32 @@ export class CheckpointReader {
     const rows = await this.#rows(
       this.#statement(threadId, namespace, checkpointId ? storable(checkpointId, "checkpoint_id") : undefined),
     );
-    if (rows.length === 0) return undefined;
+    if (rows.length === 0) {
+      if (checkpointId) await this.#refuseLost(config, checkpointId);
+      return undefined;
+    }
     const read = await rows.read(0);
     this.#options.cache.remember(threadKey(threadId), namespace, rows.key(0)[0], read.state);
     return this.#finish(read);
+  }
+
+  /** A checkpoint that is not there, but something of it is: it was not deleted by any of this package's doing. */
+  async #refuseLost({ configurable = {} }: RunnableConfig, checkpointId: unknown): Promise<void> {
+    const { database, schema, ownTables } = this.#options;
+    if (!ownTables) return;
+    const place = {
+      threadId: storable(configurable.thread_id, "thread_id"),
+      namespace: storable(configurable.checkpoint_ns ?? "", "checkpoint_ns"),
+      checkpointId: storable(checkpointId, "checkpoint_id"),
+    };
+    const key = checkpointKey(place.namespace, place.checkpointId);
+    const text = `select 1 from "${schema}".lgr_write_counts where thread_key = $1::uuid and checkpoint_key = $2::uuid`;
+    const left = await database.rows({ text, values: [threadKey(place.threadId), key] });
+    if (left.length > 0)
+      throw new CheckpointCorruptError(
+        { ...place, part: theCheckpoint },
+        "its row is missing, while the writes of its tasks are there",
+      );
   }
 
   #statement(threadId: string, namespace: string, checkpointId: string | undefined) {

@@ -10,13 +10,16 @@ import {
 } from "@langchain/langgraph-checkpoint";
 import { CheckpointCorruptError } from "../../errors/persistence-errors.js";
 import { fromStorableJson, fromStorableText } from "../storable-text.js";
-import { readHeader } from "./header.js";
+import { type Inline, readHeader } from "./header.js";
 import { kinds, type ReadRow } from "./read-statement.js";
 import type { CheckpointState, StateCache } from "./state-cache.js";
 import { checkpointKey, hashOf, type StoredObject, threadKey } from "./stored-object.js";
-import { MissingObject, readValue } from "./stored-value.js";
+import { MissingObject, readInline, readValue } from "./stored-value.js";
 import { checksumOfWrites, readWrites } from "./task-writes.js";
 import { typedValue } from "./value-text.js";
+
+/** The part of a checkpoint that is not the content of a channel or a task's writes. */
+export const theCheckpoint = "the checkpoint itself";
 
 type Content = Pick<StoredObject, "links" | "body">;
 
@@ -115,10 +118,27 @@ export class CheckpointRows {
   missing(n: number, channels: Iterable<string>): { readonly threadKey: string; readonly hashes: string[] } {
     const stored = this.#stored[n];
     if (stored === undefined || stored.row.e === null) return { threadKey: "", hashes: [] };
-    const { objects } = this.#header(stored);
+    const { objects, inline } = this.#header(stored);
     const key = threadKey(stored.row.a ?? "");
-    const needed = [...channels].flatMap((channel) => objects[channel] ?? []);
+    const needed = [...channels].flatMap((channel) => objects[channel] ?? inline[channel]?.links ?? []);
     return { threadKey: key, hashes: needed.filter((hash) => this.#cache.value(key, hash) === undefined) };
+  }
+
+  /** Versions of the channels of the checkpoint at this place; undefined where it is in stock's format. */
+  versions(n: number): Readonly<Record<string, unknown>> | undefined {
+    const stored = this.#stored[n];
+    return stored === undefined || stored.row.e === null ? undefined : this.#header(stored).checkpoint.channel_versions;
+  }
+
+  /** @throws CheckpointCorruptError of the parent of the checkpoint at this place, if that has one; it was looked for in vain */
+  refuseMissingParent(n: number): void {
+    const { a, b, c, d } = this.#stored[n]?.row ?? {};
+    if (!d) return;
+    const [threadId = "", namespace = "", child = "", checkpointId = ""] = [a, b, c, d].map((id) => fromStorableText(id ?? ""));
+    throw new CheckpointCorruptError(
+      { threadId, namespace, checkpointId, part: theCheckpoint },
+      `its row is missing, and checkpoint ${child} stands on it`,
+    );
   }
 
   #header({ row }: Stored) {
@@ -132,7 +152,7 @@ export class CheckpointRows {
         metadata: JSON.parse(metadata),
       });
     } catch (error) {
-      throw corrupt(row, "the checkpoint itself", error);
+      throw corrupt(row, theCheckpoint, error);
     }
   }
 
@@ -145,7 +165,11 @@ export class CheckpointRows {
     const key = threadKey(row.a ?? "");
     const values = await Promise.all(
       [...Object.keys(inline), ...Object.keys(objects)].filter(isWanted).map(async (channel) => {
-        const text = inline[channel] ?? this.#value(row, key, channel, objects[channel] ?? "");
+        const short = inline[channel];
+        const text =
+          short === undefined
+            ? this.#value(row, key, channel, objects[channel] ?? "")
+            : this.#inline(row, key, channel, short);
         return [channel, await this.#load(typedValue(text))] as const;
       }),
     );
@@ -165,6 +189,7 @@ export class CheckpointRows {
       }),
     );
     const versions = checkpoint.channel_versions ?? {};
+    if (typeof versions !== "object") throw corrupt(row, theCheckpoint, new Error("its header is missing"));
     return {
       checkpoint: {
         ...checkpoint,
@@ -186,6 +211,14 @@ export class CheckpointRows {
       );
       this.#cache.keep(key, value);
       return value.text;
+    } catch (error) {
+      throw corrupt(row, `channel "${channel}"`, error);
+    }
+  }
+
+  #inline(row: ReadRow, key: string, channel: string, { skeleton, links }: Inline): string {
+    try {
+      return readInline(skeleton, links, (wanted) => this.#content(key, wanted));
     } catch (error) {
       throw corrupt(row, `channel "${channel}"`, error);
     }
@@ -274,6 +307,7 @@ function corrupt(row: ReadRow, part: string, error: unknown): CheckpointCorruptE
       namespace: fromStorableText(row.b ?? ""),
       checkpointId: fromStorableText(row.c ?? ""),
       part,
+      ...(row.d ? { parentId: fromStorableText(row.d) } : {}),
     },
     why,
     { cause: error },

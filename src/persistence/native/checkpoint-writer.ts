@@ -12,18 +12,15 @@ import { LeaseLostError } from "../../errors/persistence-errors.js";
 import { graphOf } from "../graph-of.js";
 import { toStorableJson } from "../storable-text.js";
 import type { Database } from "./database.js";
-import { type Header, REFUSAL, writeHeader } from "./header.js";
+import { type Header, type Inline, REFUSAL, writeHeader } from "./header.js";
 import type { CheckpointState, StateCache } from "./state-cache.js";
 import { storable } from "./storable.js";
 import { checkpointKey, type StoredObject, threadKey } from "./stored-object.js";
-import { type StoredValue, storeValue } from "./stored-value.js";
+import { isInline, type StandingValue, storeValue } from "./stored-value.js";
 import { checksumOfWrites, rowsOfWrites } from "./task-writes.js";
-import { isPlain, valueText } from "./value-text.js";
+import { valueText } from "./value-text.js";
 import { type Outcome, WriteQueue } from "./write-queue.js";
 import { leasesOf, type Parcel, type WriteAnswer, writeSql, writeStatement } from "./write-statement.js";
-
-/** Characters up to which a value stands in its checkpoint's row itself. */
-const inlineUpTo = 120;
 
 /** Characters from which a value is kept at hand, for storing the next one as a change. */
 const keptFrom = 512;
@@ -52,7 +49,9 @@ interface Place {
 
 interface Values {
   readonly header: Pick<Header, "inline" | "objects">;
-  readonly stored: readonly StoredValue[];
+  readonly contents: readonly StoredObject[];
+  /** Kept at hand, for storing the next ones as changes. */
+  readonly kept: readonly StandingValue[];
   readonly needsParent: boolean;
 }
 
@@ -112,7 +111,7 @@ export class CheckpointWriter {
       versions: checkpoint.channel_versions,
       elsewhere: new Set(),
     });
-    for (const value of values.stored) if (value.text.length >= keptFrom) cache.keep(key, value);
+    for (const value of values.kept) cache.keep(key, value);
   }
 
   async putWrites(config: RunnableConfig, writes: readonly PendingWrite[], taskId: string, taskPath: string): Promise<void> {
@@ -150,20 +149,22 @@ export class CheckpointWriter {
     known: CheckpointState | undefined,
   ): Promise<Values> {
     const { cache } = this.#options;
-    const inline: [string, string][] = [];
+    const inline: [string, Inline][] = [];
     const objects: [string, string][] = [];
-    const stored: StoredValue[] = [];
+    const contents: StoredObject[] = [];
+    const kept: StandingValue[] = [];
     let needsParent = false;
     const store = (channel: string, text: string) => {
-      if (text.length <= inlineUpTo && isPlain(text)) {
-        inline.push([channel, text]);
+      const value = storeValue(text, this.#earlier(place.threadKey, channel, known));
+      contents.push(...value.objects);
+      if (isInline(value)) {
+        inline.push([channel, { skeleton: value.skeleton, links: hashesOf(value.objects) }]);
+        if (text.length >= keptFrom) kept.push({ hash: inlineKey(channel, hashesOf(value.objects)), text, weight: 0 });
         return;
       }
-      const earlier = known?.objects[channel];
-      const value = storeValue(text, earlier === undefined ? undefined : cache.value(place.threadKey, earlier));
       needsParent ||= value.standsOn;
       objects.push([channel, value.hash]);
-      stored.push(value);
+      if (text.length >= keptFrom) kept.push(value);
     };
     for (const channel of Object.keys(checkpoint.channel_values)) {
       const text = texts.get(channel);
@@ -178,14 +179,27 @@ export class CheckpointWriter {
       if (hash !== undefined) {
         objects.push([channel, hash]);
         needsParent = true;
-      } else if (short !== undefined) inline.push([channel, short]);
+      } else if (short !== undefined) {
+        inline.push([channel, short]);
+        needsParent ||= short.links.length > 0;
+      }
       else if (from.elsewhere.has(channel)) store(channel, text ?? "");
     }
     return {
       header: { inline: Object.fromEntries(inline), objects: Object.fromEntries(objects) },
-      stored,
+      contents,
+      kept,
       needsParent: needsParent && place.parentId !== undefined,
     };
+  }
+
+  #earlier(key: string, channel: string, known: CheckpointState | undefined) {
+    const hash = known?.objects[channel];
+    if (hash !== undefined) return this.#options.cache.value(key, hash);
+    const links = known?.inline[channel]?.links ?? [];
+    if (links.length === 0) return undefined;
+    const text = this.#options.cache.value(key, inlineKey(channel, links))?.text;
+    return text === undefined ? undefined : { text };
   }
 
   /** Which state has a value that is not new: the parent's as a rule, any of the thread's with that version at need. */
@@ -210,9 +224,9 @@ export class CheckpointWriter {
     checkpoint: Checkpoint,
     metadata: CheckpointMetadata,
     metadataJson: string,
-    { header, stored, needsParent }: Values,
+    { header, contents, needsParent }: Values,
   ): Parcel {
-    const { channel_values: _, id, ...rest } = checkpoint;
+    const { channel_values: _, id: __, ...rest } = checkpoint;
     const { threadId, namespace, checkpointId, parentId } = place;
     const graph = this.#options.keepThreads && namespace === "" ? graphOf(config, metadata) : undefined;
     return {
@@ -224,12 +238,12 @@ export class CheckpointWriter {
         checkpointId,
         parentId,
         header: writeHeader({ checkpoint: rest, ...header }, { ...place, metadata: JSON.parse(metadataJson) }),
-        checkpoint: toStorableJson(JSON.stringify({ v: rest.v, id, ts: rest.ts, channel_versions: REFUSAL })),
+        checkpoint: toStorableJson(JSON.stringify({ ts: rest.ts, channel_versions: REFUSAL })),
         metadata: metadataJson,
         needsParent,
       },
       writes: [],
-      objects: stored.flatMap((value) => value.objects),
+      objects: contents,
       ...(this.#options.keepThreads && namespace === ""
         ? { thread: { threadId, graph: graph === undefined ? undefined : storable(graph, "graph") } }
         : {}),
@@ -264,6 +278,15 @@ function withoutStored(parcels: readonly Parcel[], cache: StateCache): Parcel[] 
     };
     return { ...parcel, objects: parcel.objects.filter(isNew) };
   });
+}
+
+/** By which an inline value is kept at hand: nothing is stored under it. */
+function inlineKey(channel: string, links: readonly string[]): string {
+  return `${channel}\x01${links.join()}`;
+}
+
+function hashesOf(objects: readonly StoredObject[]): string[] {
+  return objects.map((object) => object.hash);
 }
 
 function inherits(state: CheckpointState | undefined, channel: string, checkpoint: Checkpoint): boolean {

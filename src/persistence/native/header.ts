@@ -5,6 +5,7 @@
  */
 import { crc32 } from "node:zlib";
 import type { Checkpoint } from "@langchain/langgraph-checkpoint";
+import { linksIn } from "./stored-value.js";
 
 const format = "lgr1";
 const shape = /^lgr1 ([0-9a-f]{8}) (([0-9a-f,]*) ({.*))$/s;
@@ -19,12 +20,17 @@ export const headerHashesSql = (type: string) =>
   `(select m[1]::uuid as hash from regexp_matches(split_part(${type}, ' ', 3), '[0-9a-f]{32}', 'g') as m)`;
 
 /** In place of stock's versions, where its own query meets it and fails rather than read a checkpoint without values. */
-export const REFUSAL = "stored by langgraph-resilience in a format of its own; see docs/persistence.md";
+export const REFUSAL = "langgraph-resilience/1";
+
+export interface Inline {
+  readonly skeleton: string;
+  readonly links: readonly string[];
+}
 
 /** Where the values of a checkpoint are. */
 export interface HeaderValues {
-  /** Short values, as the text of each. */
-  readonly inline: Readonly<Record<string, string>>;
+  /** Short values, as the skeleton of each and the hashes of its long strings. */
+  readonly inline: Readonly<Record<string, Inline>>;
   /** Hashes of the objects of the others. */
   readonly objects: Readonly<Record<string, string>>;
 }
@@ -47,8 +53,11 @@ export interface HeaderPlace {
 export function writeHeader({ checkpoint, inline, objects }: Header, place: HeaderPlace): string {
   const { channel_versions: c, versions_seen: s, v, ts, ...more } = checkpoint;
   const m = Object.keys(more).length === 0 ? undefined : more;
-  const json = JSON.stringify({ v, ts, c, s, i: inline, x: Object.keys(objects), m });
-  const covered = `${Object.values(objects).join()} ${json}`;
+  const short = Object.entries(inline);
+  const hashes = [...Object.values(objects), ...short.flatMap(([, { links }]) => links)];
+  const i = Object.fromEntries(short.map(([channel, { skeleton }]) => [channel, skeleton]));
+  const json = JSON.stringify({ v, ts, c, s, i, x: Object.keys(objects), m });
+  const covered = `${hashes.join()} ${json}`;
   return `${format} ${checksum(covered, place)} ${covered}`;
 }
 
@@ -64,9 +73,15 @@ export function readHeader(text: string, place: HeaderPlace): Header {
     );
   }
   const { v, ts, c, s, i, x, m } = JSON.parse(json);
-  const hashOf = hashes.split(",");
-  const objects = Object.fromEntries((x as string[]).map((channel, n) => [channel, hashOf[n] ?? ""]));
-  return { checkpoint: { v, ts, channel_versions: c, versions_seen: s, ...m }, inline: i, objects };
+  const left = hashes.split(",");
+  const objects = Object.fromEntries((x as string[]).map((channel) => [channel, left.shift() ?? ""]));
+  const inline = Object.fromEntries(
+    Object.entries(i as Record<string, string>).map(([channel, skeleton]) => [
+      channel,
+      { skeleton, links: left.splice(0, linksIn(skeleton)) },
+    ]),
+  );
+  return { checkpoint: { v, ts, channel_versions: c, versions_seen: s, ...m }, inline, objects };
 }
 
 function checksum(text: string, { threadId, namespace, checkpointId, parentId, metadata }: HeaderPlace): string {
@@ -76,16 +91,13 @@ function checksum(text: string, { threadId, namespace, checkpointId, parentId, m
 
 /** JSON in an order that does not depend on how it was stored; JSONB keeps none. */
 function canonical(value: unknown): string {
-  return JSON.stringify(value, (_, inner: unknown) =>
-    typeof inner === "object" && inner !== null && !Array.isArray(inner) ? sorted(inner) : inner,
-  );
+  return JSON.stringify(inOrder(value));
 }
 
-function sorted(object: object): object {
-  const keys = Object.keys(object);
-  for (let n = 1; n < keys.length; n += 1) {
-    if ((keys[n - 1] ?? "") > (keys[n] ?? ""))
-      return Object.fromEntries(Object.entries(object).sort(([a], [b]) => (a < b ? -1 : 1)));
-  }
-  return object;
+function inOrder(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(inOrder);
+  const entries = Object.entries(value);
+  if (entries.length > 1) entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(entries.map(([key, inner]) => [key, inOrder(inner)]));
 }

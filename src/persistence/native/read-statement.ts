@@ -5,6 +5,7 @@
  */
 import { headerChannelsSql, headerHashesSql } from "./header.js";
 import { checkpointKeySql, threadKeySql } from "./stored-object.js";
+import { checksumSql } from "./task-writes.js";
 
 export const kinds = { checkpoint: 0, writes: 1, object: 2, stockWrite: 3, stockValue: 4 } as const;
 
@@ -48,7 +49,8 @@ export function readSql(options: ReadOptions): string {
 }
 
 /**
- * The ancestors of a checkpoint, nearest first, up to where each of the channels has a stored value.
+ * A checkpoint, for its header alone, and its ancestors, nearest first, up to where each of the channels has a stored
+ * value.
  *
  * @param options.head not used; parameters 1 to 3 are thread, namespace and checkpoint, `channels` the channels
  */
@@ -60,13 +62,12 @@ export function ancestorsSql(options: Omit<ReadOptions, "head"> & { readonly cha
     `p.thread_id = ${child}.thread_id and p.checkpoint_ns = ${child}.checkpoint_ns and p.checkpoint_id = ${child}.parent_checkpoint_id`;
   return withHead(
     `heads(${headColumns}, n, wanted) as (
-      select ${of("p")}, 1, $${channels}::text[] from "${schema}".checkpoints t
-      join "${schema}".checkpoints p on ${parent("t")}
+      select ${of("t")}, 0, $${channels}::text[] from "${schema}".checkpoints t
       where t.thread_id = $1 and t.checkpoint_ns = $2 and t.checkpoint_id = $3
       union all
       select ${of("p")}, c.n + 1, still.wanted from heads c
       cross join lateral (
-        select array(select w from unnest(c.wanted) as w where not case when c.type is not null
+        select array(select w from unnest(c.wanted) as w where c.n = 0 or not case when c.type is not null
           then ${headerChannelsSql("c.type")} ? w
           else exists (
             select 1 from "${schema}".checkpoint_blobs b
@@ -93,13 +94,15 @@ function withHead(heads: string, { schema, known, channels, ownTables }: ReadOpt
     select ${kinds.stockWrite}, k.n::int, cw.task_id, cw.idx::text, cw.channel, cw.type, encode(cw.blob, 'base64'), ${path}, null
     from keyed k join "${schema}".checkpoint_writes cw
       on cw.thread_id = k.thread_id and cw.checkpoint_ns = k.checkpoint_ns and cw.checkpoint_id = k.checkpoint_id ${joinPath}
+    where k.n > 0
     union all
     select ${kinds.stockValue}, k.n::int, bl.channel, bl.type, encode(bl.blob, 'base64'), null, null, null, null
     from keyed k
-    cross join lateral jsonb_each_text(case when k.type is null then k.checkpoint -> 'channel_versions' end) as v(key, value)
+    cross join lateral jsonb_each_text(case when k.type is null
+      and jsonb_typeof(k.checkpoint -> 'channel_versions') = 'object' then k.checkpoint -> 'channel_versions' end) as v(key, value)
     join "${schema}".checkpoint_blobs bl on bl.thread_id = k.thread_id and bl.checkpoint_ns = k.checkpoint_ns
       and bl.channel = v.key and bl.version = v.value
-    where bl.type <> 'empty' ${stocks}`;
+    where bl.type <> 'empty' and k.n > 0 ${stocks}`;
   const checkpoint = (count: string) => `
     select ${kinds.checkpoint} as kind, k.n::int as n, k.thread_id as a, k.checkpoint_ns as b, k.checkpoint_id as c,
       k.parent_checkpoint_id as d, k.type as e, case when k.type is null then k.checkpoint::text end as f,
@@ -111,6 +114,7 @@ function withHead(heads: string, { schema, known, channels, ownTables }: ReadOpt
     ), pending as materialized (
       select w.*, k.n from keyed k
       join "${schema}".lgr_writes w on w.thread_key = k.thread_key and w.checkpoint_key = k.checkpoint_key
+      where k.n > 0
     ), needed(thread_key, hash) as (
       (
         select k.thread_key, x.hash from keyed k cross join lateral ${headerHashesSql("k.type")} as x where ${ours}
@@ -125,7 +129,7 @@ function withHead(heads: string, { schema, known, channels, ownTables }: ReadOpt
     ) ${checkpoint("coalesce(wc.count, 0)")}
     left join "${schema}".lgr_write_counts wc on wc.thread_key = k.thread_key and wc.checkpoint_key = k.checkpoint_key
     union all
-    select ${kinds.writes}, p.n::int, p.task_id, p.number::text, p.report::text, p.links::text, p.body, p.check_sum::text,
+    select ${kinds.writes}, p.n::int, p.task_id, p.number::text, p.report::text, p.links::text, p.body, ${checksumSql("p")},
       extract(epoch from p.stored_at)::text
     from pending p
     union all

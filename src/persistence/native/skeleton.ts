@@ -8,7 +8,8 @@ import { type StoredObject, storedObject } from "./stored-object.js";
 /** Characters from which a string is stored apart: below, its row would cost more than it saves. */
 const longFrom = 200;
 
-const reference = "\x02";
+/** Stands where a long string was. */
+export const reference = "\x02";
 const stringMark = "s";
 
 /** Never reorder or change these: what is stored refers to them by their place. Append, up to \x1e. */

@@ -20,9 +20,17 @@ export function hashOf(links: readonly string[], body: string): string {
   return digest(links.length === 0 ? body : `${links.join()}\n${body}`);
 }
 
+const threadKeys = new Map<string, string>();
+const maxThreadKeys = 10_000;
+
 /** The key of a thread in the tables of this format. */
 export function threadKey(storableThreadId: string): string {
-  return digest(storableThreadId);
+  const known = threadKeys.get(storableThreadId);
+  if (known !== undefined) return known;
+  if (threadKeys.size >= maxThreadKeys) threadKeys.clear();
+  const key = digest(storableThreadId);
+  threadKeys.set(storableThreadId, key);
+  return key;
 }
 
 /** The key of a checkpoint within its thread. The same in SQL: see {@link checkpointKeySql}. */

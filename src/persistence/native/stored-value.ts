@@ -2,9 +2,9 @@
  * One value of a channel as an object: in full, or as what changed since the channel's earlier value. The list of a
  * conversation so costs its new messages at each turn, however long it has become.
  */
-import { putTogether, takeApart } from "./skeleton.js";
+import { putTogether, reference, takeApart } from "./skeleton.js";
 import { type StoredObject, storedObject } from "./stored-object.js";
-import { changeBetween } from "./text-change.js";
+import { changeBetween, type TextChange } from "./text-change.js";
 import { isPlain } from "./value-text.js";
 
 const mark = { full: "f", change: "d", wrapped: "w" } as const;
@@ -33,31 +33,66 @@ export interface StoredValue extends StandingValue {
   readonly standsOn: boolean;
 }
 
-/** @param base an earlier value of the channel, where one is known */
-export function storeValue(text: string, base: StandingValue | undefined): StoredValue {
-  if (!isPlain(text)) return inFull(text, storedObject([], mark.wrapped + text), []);
-  return (base === undefined ? undefined : asChange(text, base)) ?? storedInFull(text);
+/** A value so short without its long strings that it needs no object: it stands where it is referred to. */
+export interface InlineValue {
+  readonly skeleton: string;
+  readonly objects: readonly StoredObject[];
 }
 
-function storedInFull(text: string): StoredValue {
+/** Characters up to which a skeleton stands in its checkpoint's row itself. */
+const inlineUpTo = 120;
+
+/**
+ * @param earlier an earlier value of the channel, where one is known: its text, and its object if it has one
+ */
+export function storeValue(
+  text: string,
+  earlier: StandingValue | Pick<StandingValue, "text"> | undefined,
+): StoredValue | InlineValue {
+  if (!isPlain(text)) return inFull(text, storedObject([], mark.wrapped + text), []);
+  const change = earlier === undefined || text.length < smallestBase ? undefined : changeFrom(earlier.text, text);
+  const changed = change === undefined || earlier === undefined ? undefined : asChange(text, earlier, change);
+  if (changed !== undefined) return changed;
   const { text: skeleton, strings } = takeApart(text);
+  // A long string that grows is given an object after all, for the next change to stand on.
+  if (skeleton.length <= inlineUpTo && change === undefined) return { skeleton, objects: strings };
   return inFull(text, storedObject(hashesOf(strings), mark.full + skeleton), strings);
 }
 
-function inFull(text: string, object: StoredObject, strings: readonly StoredObject[]): StoredValue {
-  const weight = object.body.length + linkCost;
-  return { hash: object.hash, text, weight, objects: [object, ...strings], standsOn: false };
+export function isInline(value: StoredValue | InlineValue): value is InlineValue {
+  return "skeleton" in value;
 }
 
-function asChange(text: string, base: StandingValue): StoredValue | undefined {
-  if (text.length < smallestBase || !isPlain(base.text)) return undefined;
-  const { prefix, suffix, middle } = changeBetween(base.text, text);
-  if (prefix + suffix < text.length / 2) return undefined;
+/** The text of an inline value. */
+export function readInline(skeleton: string, links: readonly string[], find: FindObject): string {
+  return putTogether(skeleton, (n) => mustFind(links[n] ?? "", find).body);
+}
+
+/** How many links an inline value has. */
+export const linksIn = (skeleton: string): number => skeleton.split(reference).length - 1;
+
+function changeFrom(before: string, after: string): TextChange | undefined {
+  if (!isPlain(before)) return undefined;
+  const change = changeBetween(before, after);
+  return change.prefix + change.suffix < after.length / 2 ? undefined : change;
+}
+
+function asChange(
+  text: string,
+  base: StandingValue | Pick<StandingValue, "text">,
+  { prefix, suffix, middle }: TextChange,
+): StoredValue | undefined {
+  if (!("hash" in base)) return undefined;
   const { text: skeleton, strings } = takeApart(middle);
   const weight = base.weight + skeleton.length + linkCost;
   if (weight > 2 * text.length + patience) return undefined;
   const object = storedObject([base.hash, ...hashesOf(strings)], `${mark.change}${prefix},${suffix}\x01${skeleton}`);
   return { hash: object.hash, text, weight, objects: [object, ...strings], standsOn: true };
+}
+
+function inFull(text: string, object: StoredObject, strings: readonly StoredObject[]): StoredValue {
+  const weight = object.body.length + linkCost;
+  return { hash: object.hash, text, weight, objects: [object, ...strings], standsOn: false };
 }
 
 function hashesOf(objects: readonly StoredObject[]): string[] {

@@ -106,6 +106,20 @@ export function readWrites(
   return { taskPath, writes };
 }
 
+/**
+ * What the database adds to the upper half of a row's checksum: which of two rows counts is a matter of their times, and
+ * only the database knows those. Modulo a prime, so that no one bit of a time is without effect.
+ */
+export function checksumOfTimeSql(storedAt: string): string {
+  return `((extract(epoch from ${storedAt}) * 1000000)::bigint % 2147483647 << 32)`;
+}
+
+/** The checksum that {@link checksumOfWrites} is to give; "time" for a row whose time is not what was stored. */
+export function checksumSql(row: string): string {
+  return `case when (${row}.check_sum & ~4294967295) = ${checksumOfTimeSql(`${row}.stored_at`)}
+    then (${row}.check_sum & 4294967295)::text else 'time' end`;
+}
+
 /** Over all of the row but the time. */
 export function checksumOfWrites(
   checkpointKey: string,

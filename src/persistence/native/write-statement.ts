@@ -7,7 +7,7 @@ import type { HeldLease } from "../../core/run-hold.js";
 import type { Statement } from "../sql-pool.js";
 import { bigintArray, boolArray, intArray, textArray, uuidArray } from "./binary-array.js";
 import type { StoredObject } from "./stored-object.js";
-import type { TaskWrites } from "./task-writes.js";
+import { checksumOfTimeSql, type TaskWrites } from "./task-writes.js";
 
 export interface CheckpointRow {
   readonly threadId: string;
@@ -69,14 +69,19 @@ export function writeSql(schema: string): string {
     from unnest($12::uuid[], $13::uuid[], $14::text[], $15::text[], $16::int4[]) as x(thread_key, hash, links, body, lease)
     where ${allowed}
     on conflict do nothing
-  ), writes as (
-    insert into ${at("lgr_writes")} as w (thread_key, checkpoint_key, task_id, number, report, links, body, check_sum)
-    select x.thread_key, x.checkpoint_key, x.task_id, x.number, x.report, x.links::uuid[], x.body, x.checksum
-    from unnest($17::uuid[], $18::uuid[], $19::text[], $20::int4[], $21::int4[], $22::text[], $23::text[], $24::int8[], $25::int4[])
-      as x(thread_key, checkpoint_key, task_id, number, report, links, body, checksum, lease)
+  ), clock as materialized (select clock_timestamp() as at), writes as (
+    insert into ${at("lgr_writes")} as w (thread_key, checkpoint_key, task_id, number, report, links, body, check_sum, stored_at)
+    select x.thread_key, x.checkpoint_key, x.task_id, x.number, x.report, x.links::uuid[], x.body,
+      x.checksum + ${checksumOfTimeSql("x.at")}, x.at
+    from (
+      select given.*, clock.at + given.n * interval '1 microsecond' as at
+      from unnest($17::uuid[], $18::uuid[], $19::text[], $20::int4[], $21::int4[], $22::text[], $23::text[], $24::int8[], $25::int4[])
+        with ordinality as given(thread_key, checkpoint_key, task_id, number, report, links, body, checksum, lease, n), clock
+    ) x
     where ${allowed}
     on conflict (thread_key, checkpoint_key, task_id, number) do update
-      set report = excluded.report, links = excluded.links, body = excluded.body, check_sum = excluded.check_sum
+      set report = excluded.report, links = excluded.links, body = excluded.body, check_sum = excluded.check_sum,
+        stored_at = excluded.stored_at
       where excluded.number < 0
     returning w.thread_key, w.checkpoint_key, (w.xmax = 0) as added
   ), counts as (
