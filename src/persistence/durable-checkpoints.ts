@@ -38,22 +38,21 @@ export class DurableCheckpoints {
     this.#clock = clock;
   }
 
-  /** Follows a put to its end. */
-  async following<T>(config: RunnableConfig, checkpointId: string, put: Promise<T>): Promise<T> {
+  /** A put has been acknowledged. */
+  stored(config: RunnableConfig, checkpointId: string): void {
     const key = keyOf({ ...threadOf(config), checkpointId });
-    try {
-      const result = await put;
-      this.#stored.add(key);
-      if (this.#stored.size > maxRemembered) this.#stored.delete(this.#stored.values().next().value ?? "");
-      this.#failed.delete(key);
-      this.#settle(key);
-      return result;
-    } catch (error) {
-      this.#failed.set(key, error);
-      if (this.#failed.size > maxFailures) this.#failed.delete(this.#failed.keys().next().value ?? "");
-      this.#settle(key, error);
-      throw error;
-    }
+    this.#stored.add(key);
+    if (this.#stored.size > maxRemembered) this.#stored.delete(this.#stored.values().next().value ?? "");
+    if (this.#failed.size > 0) this.#failed.delete(key);
+    this.#settle(key);
+  }
+
+  /** A put has been rejected. */
+  failed(config: RunnableConfig, checkpointId: string, error: unknown): void {
+    const key = keyOf({ ...threadOf(config), checkpointId });
+    this.#failed.set(key, error);
+    if (this.#failed.size > maxFailures) this.#failed.delete(this.#failed.keys().next().value ?? "");
+    this.#settle(key, error);
   }
 
   forget(threadId: string): void {

@@ -27,7 +27,7 @@ export async function endingRun<T>(config: RunnableConfig, write: Promise<T>): P
 }
 
 /** Looked at with each write, since a control that several runs share must not end the others. */
-function noteRun(config: RunnableConfig): void {
+export function noteRun(config: RunnableConfig): void {
   const control = controlOf(config);
   if (control === undefined) return;
   const threadId = threadOf(config);
@@ -39,7 +39,7 @@ function noteRun(config: RunnableConfig): void {
  * Ends the run that this write belongs to: at once where it carries a hold (`runThread`, `resumeThread`), otherwise, by
  * a drain, at its next superstep.
  */
-function endRunOf(config: RunnableConfig, thrown: unknown): void {
+export function endRunOf(config: RunnableConfig, thrown: unknown): void {
   const error = asError(thrown);
   const hold = runHoldOf(config);
   if (hold !== undefined) {

@@ -1,6 +1,12 @@
 /** The parts of the saver for the format it writes; both formats are read either way. */
 import type { RunnableConfig } from "@langchain/core/runnables";
-import type { ChannelVersions, Checkpoint, CheckpointMetadata, PendingWrite, SerializerProtocol } from "@langchain/langgraph-checkpoint";
+import type {
+  ChannelVersions,
+  Checkpoint,
+  CheckpointMetadata,
+  PendingWrite,
+  SerializerProtocol,
+} from "@langchain/langgraph-checkpoint";
 import { CheckpointReader } from "./native/checkpoint-reader.js";
 import { CheckpointWriter } from "./native/checkpoint-writer.js";
 import { Database } from "./native/database.js";
@@ -66,7 +72,8 @@ export function formatOf(options: FormatOptions): CheckpointFormat {
         write: options.write,
         keepThreads,
         ownTables: hasOwnTables,
-        isNative: (threadId, namespace, checkpointId) => ask(" and type is not null", threadId, namespace, checkpointId),
+        isNative: (threadId, namespace, checkpointId) =>
+          ask(" and type is not null", threadId, namespace, checkpointId),
       });
   return {
     reader,

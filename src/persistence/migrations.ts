@@ -6,11 +6,13 @@ import { PostgresSaver } from "@langchain/langgraph-checkpoint-postgres";
 import { PostgresStore } from "@langchain/langgraph-checkpoint-postgres/store";
 import type pg from "pg";
 import { borrowedConnection } from "./borrowed-connection.js";
-import { retryTransient } from "./connection-errors.js";
-import { inTransaction, retryOn, type SqlClient, type SqlPool, withClient } from "./sql-pool.js";
+import { boundedPool, inTransaction, retryOn, type SqlClient, type SqlPool, withClient } from "./sql-pool.js";
 
 /** First key of the lock, "lgr" in ASCII; the second is made of the schema's name. */
 const lockKey = 0x6c6772;
+
+/** A change of a large table takes its time, and whoever starts beside it waits for it. */
+const migrationTimeoutMs = 10 * 60_000;
 
 /** This package's own tables. Append only: position is version, and a database may hold any earlier one. */
 export const ownMigrations: readonly ((schema: string) => string)[] = [
@@ -151,8 +153,9 @@ export async function ownTablesAreThere(pool: SqlPool, schema: string): Promise<
 }
 
 async function underLock(pool: SqlPool, schema: string, work: (client: SqlClient) => Promise<void>): Promise<void> {
-  await retryTransient(() =>
-    inTransaction(pool, async (client) => {
+  const patient = boundedPool(pool, { statementTimeoutMs: migrationTimeoutMs });
+  await retryOn(patient, () =>
+    inTransaction(patient, async (client) => {
       await client.query("select pg_advisory_xact_lock($1::int, hashtext($2))", [lockKey, schema]);
       const found = await client.query("select 1 from pg_namespace where nspname = $1", [schema]);
       if (found.rows.length === 0) await client.query(`create schema "${schema}"`);

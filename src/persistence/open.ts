@@ -41,7 +41,7 @@ export interface PoolTarget {
  */
 export function openPersistence(target?: string | PoolTarget, options: PersistenceOptions = {}): Persistence {
   if (typeof target === "object") {
-    const { schema } = resolveOptions({
+    const { schema, retention } = resolveOptions({
       ...options,
       ...(target.schema === undefined ? {} : { schema: target.schema }),
     });
@@ -51,6 +51,7 @@ export function openPersistence(target?: string | PoolTarget, options: Persisten
       schema,
       advice: serverAdvice,
       ownsPool: false,
+      retention,
       connect: async () => pool,
     });
   }

@@ -12,9 +12,11 @@ import {
 import { type CheckpointPlace, type ThreadNotes, threadNotesOf, USAGE_NOTE } from "../core/checkpoint-notes.js";
 import { crashPoint } from "../core/crash-points.js";
 import type { EventBus } from "../core/events.js";
+import { CheckpointCorruptError } from "../errors/persistence-errors.js";
 import { nextChannelVersion } from "./channel-version.js";
 import { endingRun } from "./failed-write.js";
 import { graphOf } from "./graph-of.js";
+import { listSound } from "./list-sound.js";
 
 /**
  * The checkpointer that `openPersistence` hands out at once: the plugin's own saver is opened on first use. It also
@@ -48,6 +50,14 @@ export class OpenedSaver extends BaseCheckpointSaver {
     yield* (await this.#open()).list(config, options);
   }
 
+  /** Like {@link list}, with the error of a damaged checkpoint in its place where the plugin's saver can tell. */
+  async *listSound(
+    config: RunnableConfig,
+    options?: CheckpointListOptions,
+  ): AsyncGenerator<CheckpointTuple | CheckpointCorruptError> {
+    yield* listSound(await this.#open(), config, options);
+  }
+
   put(...parameters: Parameters<BaseCheckpointSaver["put"]>): Promise<RunnableConfig> {
     return endingRun(parameters[0], this.#put(...parameters));
   }
@@ -66,7 +76,7 @@ export class OpenedSaver extends BaseCheckpointSaver {
     const saver = await this.#open();
     const place = placeOf(config);
     if (this.#notes.mustRead(place, config.configurable?.checkpoint_id)) {
-      await this.getTuple({ configurable: { thread_id: place.threadId, checkpoint_ns: "" } });
+      await this.#readNewest(config);
     }
     const note = this.#notes.next(place);
     const noted = note === undefined ? metadata : { ...metadata, [USAGE_NOTE]: note };
@@ -83,6 +93,19 @@ export class OpenedSaver extends BaseCheckpointSaver {
       );
     }
     return next;
+  }
+
+  /** Of a damaged one there is no note to carry on; the checkpoint that is gone on from stands in for it. */
+  async #readNewest({ configurable = {} }: RunnableConfig): Promise<void> {
+    const { thread_id, checkpoint_id } = configurable;
+    const newest = { configurable: { thread_id, checkpoint_ns: "" } };
+    try {
+      await this.getTuple(newest);
+    } catch (error) {
+      if (!(error instanceof CheckpointCorruptError) || checkpoint_id === undefined) throw error;
+      const parent = await (await this.#open()).getTuple({ configurable: { ...newest.configurable, checkpoint_id } });
+      this.#notes.read(placeOf(newest), parent);
+    }
   }
 
   async #putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath?: string): Promise<void> {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { parseOptions } from "../core/options.js";
 import type { PersistenceOptions } from "../core/ports.js";
+import { retentionSchema } from "./retention/retention-options.js";
 
 const optionsSchema = z.strictObject({
   schema: z
@@ -8,6 +9,7 @@ const optionsSchema = z.strictObject({
     .regex(/^[^"\0]{1,63}$/, "a schema name has 1 to 63 characters and no quotation mark")
     .default("public"),
   maxConnections: z.int().min(1).max(1000).default(10),
+  retention: retentionSchema.optional(),
 });
 
 /** @throws ConfigError naming the option at fault */

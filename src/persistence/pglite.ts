@@ -14,7 +14,7 @@ const inMemory = new Set(["memory", "memory:", "memory://"]);
 
 export const pglitePlugin: PersistencePlugin = {
   open(address, given) {
-    const { schema } = resolveOptions(given);
+    const { schema, retention } = resolveOptions(given);
     const folder = address.slice("pglite:".length).replace(/^\/\/(?=\.|\/)/, "");
     if (folder === "")
       throw new ConfigError(`"${address}" names no folder: write pglite:.lgr/pglite, or pglite:memory`);
@@ -26,6 +26,8 @@ export const pglitePlugin: PersistencePlugin = {
         ? "Check that the folder and the one above it can be written, and that the disk has room"
         : "Check that the machine has memory to spare",
       ownsPool: true,
+      needsVacuum: true,
+      retention,
       connect: () => (kept ? openFolder(folder) : openInMemory()),
     });
   },

@@ -8,12 +8,13 @@ import { connectionTimeoutMs } from "./sql-pool.js";
 
 export const postgresPlugin: PersistencePlugin = {
   open(url, given) {
-    const { schema, maxConnections } = resolveOptions(given);
+    const { schema, maxConnections, retention } = resolveOptions(given);
     return openSqlPersistence({
       description: describePostgres(url),
       schema,
       advice: serverAdvice,
       ownsPool: true,
+      retention,
       async connect() {
         const { default: pg } = await importOptional(() => import("pg"), "pg");
         return new pg.Pool({

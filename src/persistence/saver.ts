@@ -15,13 +15,23 @@ import { systemClock } from "../core/clock.js";
 import { CheckpointCorruptError } from "../errors/persistence-errors.js";
 import { nextChannelVersion } from "./channel-version.js";
 import { DurableCheckpoints, type WhenDurableOptions } from "./durable-checkpoints.js";
-import { endingRun } from "./failed-write.js";
+import { endRunOf, noteRun } from "./failed-write.js";
 import { type CheckpointFormat, formatOf } from "./formats.js";
 import { migrateAll, migrateCheckpoints, ownTablesAreThere } from "./migrations.js";
 import { storable } from "./native/storable.js";
 import { threadKey } from "./native/stored-object.js";
+import { Quarantine } from "./quarantine.js";
 import { deleteEverything } from "./saver-statements.js";
-import { connectionTimeoutMs, guardPool, inTransaction, retryOn, run, runTogether, type SqlPool, type Statement } from "./sql-pool.js";
+import {
+  connectionTimeoutMs,
+  guardPool,
+  inTransaction,
+  retryOn,
+  run,
+  runTogether,
+  type SqlPool,
+  type Statement,
+} from "./sql-pool.js";
 import { toStorableJson } from "./storable-text.js";
 
 export interface ResilientSaverOptions {
@@ -34,7 +44,7 @@ export interface ResilientSaverOptions {
   readonly compatible?: boolean;
   /** Also keeps a row for each thread, for lists of threads; default false. `openPersistence` turns it on. */
   readonly keepThreads?: boolean;
-  /** Told of each damaged checkpoint that a read comes upon, before the read rejects with it. */
+  /** Told once of each damage that is come upon, before the call rejects with it. It is on record in `lgr_quarantine`. */
   readonly onCorrupt?: (error: CheckpointCorruptError) => void;
 }
 
@@ -57,6 +67,7 @@ export class ResilientPostgresSaver extends PostgresSaver {
   readonly #schema: string;
   readonly #settings: ResilientSaverOptions;
   readonly #durable: DurableCheckpoints;
+  readonly #quarantine: Quarantine;
   #format: Promise<CheckpointFormat> | undefined;
   /** The same once it is there: a value is serialized when it is given, before anything is waited for. */
   #current: CheckpointFormat | undefined;
@@ -68,6 +79,7 @@ export class ResilientPostgresSaver extends PostgresSaver {
     this.#pool = pool;
     this.#schema = schema;
     this.#settings = options;
+    this.#quarantine = new Quarantine({ pool, schema, onCorrupt: options.onCorrupt });
     this.#durable = new DurableCheckpoints((config) => this.#isStored(config));
     guardPool(pool);
   }
@@ -95,7 +107,7 @@ export class ResilientPostgresSaver extends PostgresSaver {
 
   override async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
     const { reader } = await this.#opened();
-    return this.#noting(reader.getTuple(config));
+    return this.#quarantine.noting(reader.getTuple(config));
   }
 
   /** Newest first. Throws at a damaged checkpoint, once those before it have been given. */
@@ -115,7 +127,7 @@ export class ResilientPostgresSaver extends PostgresSaver {
     const limit = options.limit === undefined ? undefined : Number.parseInt(String(options.limit), 10);
     const { reader } = await this.#opened();
     for await (const found of reader.scan(where, values, limit)) {
-      if (found instanceof CheckpointCorruptError) this.#settings.onCorrupt?.(found);
+      if (found instanceof CheckpointCorruptError) await this.#quarantine.note(found);
       yield found;
     }
   }
@@ -145,31 +157,39 @@ export class ResilientPostgresSaver extends PostgresSaver {
     metadata: CheckpointMetadata,
     newVersions: ChannelVersions,
   ): Promise<RunnableConfig> {
-    const put = this.#put(config, checkpoint, metadata, newVersions);
-    return endingRun(config, this.#durable.following(config, checkpoint.id, put));
+    noteRun(config);
+    return this.#put(config, checkpoint, metadata, newVersions).then(
+      () => {
+        this.#durable.stored(config, checkpoint.id);
+        const { thread_id, checkpoint_ns = "" } = config.configurable ?? {};
+        return { configurable: { thread_id, checkpoint_ns, checkpoint_id: checkpoint.id } };
+      },
+      (error: unknown) => {
+        this.#durable.failed(config, checkpoint.id, error);
+        endRunOf(config, error);
+        throw error;
+      },
+    );
   }
 
-  async #put(
-    config: RunnableConfig,
-    checkpoint: Checkpoint,
-    metadata: CheckpointMetadata,
-    newVersions: ChannelVersions,
-  ): Promise<RunnableConfig> {
-    if (config.configurable === undefined) throw new Error(`Missing "configurable" field in "config" param`);
+  async #put(...put: Parameters<PostgresSaver["put"]>): Promise<void> {
+    if (put[0].configurable === undefined) throw new Error(`Missing "configurable" field in "config" param`);
     const { writer } = this.#current ?? (await this.#opened());
-    await writer.put(config, checkpoint, metadata, newVersions);
-    const { thread_id, checkpoint_ns = "" } = config.configurable;
-    return { configurable: { thread_id, checkpoint_ns, checkpoint_id: checkpoint.id } };
+    return writer.put(...put);
   }
 
   /** `taskPath` orders the writes on reading; stock's format alone has no place for it. */
   override putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath = ""): Promise<void> {
-    return endingRun(config, this.#putWrites(config, writes, taskId, taskPath));
+    noteRun(config);
+    return this.#putWrites(config, writes, taskId, taskPath).catch((error: unknown) => {
+      endRunOf(config, error);
+      throw error;
+    });
   }
 
   async #putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath: string): Promise<void> {
     const { writer } = this.#current ?? (await this.#opened());
-    await writer.putWrites(config, writes, taskId, taskPath);
+    return writer.putWrites(config, writes, taskId, taskPath);
   }
 
   override async deleteThread(threadId: string): Promise<void> {
@@ -187,7 +207,7 @@ export class ResilientPostgresSaver extends PostgresSaver {
     if (options.channels.length === 0) return {};
     const { reader } = await this.#opened();
     try {
-      return await this.#noting(reader.deltaHistory(options.config, options.channels));
+      return await this.#quarantine.noting(reader.deltaHistory(options.config, options.channels));
     } catch (error) {
       // A header that the database could not read: one checkpoint after the other tells which.
       if (!/^22/.test(String((error as { code?: unknown }).code))) throw error;
@@ -250,15 +270,6 @@ export class ResilientPostgresSaver extends PostgresSaver {
       },
     });
     return this.#current;
-  }
-
-  async #noting<T>(read: Promise<T>): Promise<T> {
-    try {
-      return await read;
-    } catch (error) {
-      if (error instanceof CheckpointCorruptError) this.#settings.onCorrupt?.(error);
-      throw error;
-    }
   }
 
   async #isStored(config: RunnableConfig): Promise<boolean> {

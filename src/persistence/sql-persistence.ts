@@ -1,5 +1,5 @@
 /** One SQL implementation of every port, for whichever PostgreSQL a plugin connects to. */
-import { settleBeforeClose } from "../core/before-close.js";
+import { beforeClose, settleBeforeClose } from "../core/before-close.js";
 import { systemClock } from "../core/clock.js";
 import { createEventBus } from "../core/events.js";
 import { registerCheckpointer } from "../core/persistence-of.js";
@@ -7,6 +7,9 @@ import type { Persistence } from "../core/ports.js";
 import { ConfigError, ResilienceError } from "../errors/own-errors.js";
 import { OpenedSaver } from "./opened-saver.js";
 import { importOptional } from "./optional-import.js";
+import { backgroundRetention } from "./retention/background.js";
+import type { RetentionSettings } from "./retention/retention-options.js";
+import { createSqlRetention } from "./retention/sql-retention.js";
 import type { ResilientPostgresSaver } from "./saver.js";
 import { createSqlAttempts } from "./sql-attempts.js";
 import { createSqlCache } from "./sql-cache.js";
@@ -28,6 +31,10 @@ export interface SqlSource {
   connect(): Promise<SqlPool>;
   /** Whether `close()` ends the pool; a pool that someone handed in stays theirs. */
   readonly ownsPool: boolean;
+  /** What is deleted in the background; absent: nothing. */
+  readonly retention?: RetentionSettings | undefined;
+  /** Whether nobody else tidies up after deletions, as autovacuum does. */
+  readonly needsVacuum?: boolean;
 }
 
 interface Opened {
@@ -52,8 +59,14 @@ export function openSqlPersistence(source: SqlSource): Persistence {
     );
     const pool = boundedPool(await source.connect(), { signal: closing.signal });
     try {
-      const saver = new ResilientPostgresSaver(pool, undefined, { schema, keepThreads: true });
+      const saver = new ResilientPostgresSaver(pool, undefined, {
+        schema,
+        keepThreads: true,
+        onCorrupt: ({ place, message }) =>
+          events.emit("checkpoint.corrupt", { threadId: place.threadId }, { ...place, message }),
+      });
       await saver.setup();
+      background?.start();
       return { pool, saver };
     } catch (error) {
       if (source.ownsPool) await pool.end().catch(() => {});
@@ -69,18 +82,23 @@ export function openSqlPersistence(source: SqlSource): Persistence {
     return opening;
   };
   const pool = async () => (await opened()).pool;
+  const stores = byTheRules({
+    attempts: createSqlAttempts(pool, schema),
+    breakers: createSqlVersioned(pool, schema, "lgr_breakers"),
+    cache: createSqlCache(pool, schema),
+    locks: createSqlLocks(pool, schema),
+    streams: createSqlStreams(pool, schema),
+  });
+  const retention = createSqlRetention(pool, schema, source.needsVacuum === true);
+  const background =
+    source.retention && backgroundRetention({ settings: source.retention, retention, locks: stores.locks, events });
 
   const persistence: Persistence = {
     checkpointer: new OpenedSaver(async () => (await opened()).saver, events),
     store: createSqlStore(pool, schema),
     threads: createSqlThreads(pool, schema),
-    ...byTheRules({
-      attempts: createSqlAttempts(pool, schema),
-      breakers: createSqlVersioned(pool, schema, "lgr_breakers"),
-      cache: createSqlCache(pool, schema),
-      locks: createSqlLocks(pool, schema),
-      streams: createSqlStreams(pool, schema),
-    }),
+    ...stores,
+    retention,
     events,
     description,
     async ready() {
@@ -90,6 +108,7 @@ export function openSqlPersistence(source: SqlSource): Persistence {
     },
     async close() {
       if (opening !== undefined && !closed) await settleBeforeClose(persistence);
+      await background?.stop();
       closed = true;
       closing.abort();
       const current = opening;
@@ -98,6 +117,7 @@ export function openSqlPersistence(source: SqlSource): Persistence {
       if (source.ownsPool) await result?.pool.end();
     },
   };
+  if (background !== undefined) beforeClose(persistence, () => background.settled());
   registerCheckpointer(persistence.checkpointer, persistence);
   return persistence;
 }

@@ -91,7 +91,12 @@ export class StockWriter {
     this.#remember(threadId, namespace, storable(checkpoint.id, "checkpoint ID"));
   }
 
-  async putWrites(config: RunnableConfig, writes: readonly PendingWrite[], taskId: string, taskPath: string): Promise<void> {
+  async putWrites(
+    config: RunnableConfig,
+    writes: readonly PendingWrite[],
+    taskId: string,
+    taskPath: string,
+  ): Promise<void> {
     const { schema, dump, ownTables } = this.#options;
     const { thread_id, checkpoint_ns = "", checkpoint_id } = config.configurable ?? {};
     const replace = writes.every(([channel]) => channel in WRITES_IDX_MAP);

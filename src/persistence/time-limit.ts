@@ -1,7 +1,7 @@
 /** One time limit for any number of waits at once, at the price of one timer for all of them. */
 import type { Clock } from "../core/clock.js";
 
-export interface BoundedWait {
+interface BoundedWait {
   readonly begunAtTick: number;
   readonly onExpiry: () => void;
 }

@@ -9,9 +9,9 @@ import {
   TASKS,
 } from "@langchain/langgraph-checkpoint";
 import { CheckpointCorruptError } from "../../errors/persistence-errors.js";
+import { uuidArray } from "./binary-array.js";
 import { CheckpointRows, type ReadCheckpoint, theCheckpoint } from "./checkpoint-rows.js";
 import type { Database } from "./database.js";
-import { uuidArray } from "./binary-array.js";
 import { headerChannelsSql } from "./header.js";
 import { ancestorsSql, objectsSql, type ReadRow, readSql } from "./read-statement.js";
 import type { CheckpointState, StateCache } from "./state-cache.js";
@@ -50,7 +50,11 @@ export class CheckpointReader {
   }
 
   /** Checkpoints newest first; one that is damaged comes as its error, and those after it still come. */
-  async *scan(where: string, values: unknown[], limit: number | undefined): AsyncGenerator<CheckpointTuple | CheckpointCorruptError> {
+  async *scan(
+    where: string,
+    values: unknown[],
+    limit: number | undefined,
+  ): AsyncGenerator<CheckpointTuple | CheckpointCorruptError> {
     let left = limit ?? Number.POSITIVE_INFINITY;
     let before: readonly string[] | undefined;
     while (left > 0) {
@@ -65,7 +69,12 @@ export class CheckpointReader {
     }
   }
 
-  async #page(where: string, values: unknown[], before: readonly string[] | undefined, size: number): Promise<CheckpointRows> {
+  async #page(
+    where: string,
+    values: unknown[],
+    before: readonly string[] | undefined,
+    size: number,
+  ): Promise<CheckpointRows> {
     const all = [...values];
     const key = "cp.checkpoint_id, cp.thread_id, cp.checkpoint_ns";
     const older = before?.map((part) => `$${all.push(part)}`).join(", ");
@@ -84,21 +93,29 @@ export class CheckpointReader {
     }
   }
 
-  async deltaHistory(config: RunnableConfig, channels: readonly string[]): Promise<Record<string, DeltaChannelHistory>> {
+  async deltaHistory(
+    config: RunnableConfig,
+    channels: readonly string[],
+  ): Promise<Record<string, DeltaChannelHistory>> {
     const { thread_id, checkpoint_ns = "" } = config.configurable ?? {};
     const checkpointId = getCheckpointId(config) || (await this.#latestId(config));
-    const rows = checkpointId === undefined ? undefined : await this.#rows({
-      text: this.#ancestors,
-      name: `lgr1_ancestors_${this.#options.schema}`.slice(0, 63),
-      values: [
-        storable(thread_id, "thread_id"),
-        storable(checkpoint_ns, "checkpoint_ns"),
-        storable(checkpointId, "checkpoint_id"),
-        channels,
-        uuidArray([]),
-      ],
-    });
-    const found = new Map(channels.map((channel) => [channel, { writes: [] as CheckpointTuple["pendingWrites"] & object }]));
+    const rows =
+      checkpointId === undefined
+        ? undefined
+        : await this.#rows({
+            text: this.#ancestors,
+            name: `lgr1_ancestors_${this.#options.schema}`.slice(0, 63),
+            values: [
+              storable(thread_id, "thread_id"),
+              storable(checkpoint_ns, "checkpoint_ns"),
+              storable(checkpointId, "checkpoint_id"),
+              channels,
+              uuidArray([]),
+            ],
+          });
+    const found = new Map(
+      channels.map((channel) => [channel, { writes: [] as CheckpointTuple["pendingWrites"] & object }]),
+    );
     const seeds = new Map<string, unknown>();
     const open = new Set(channels);
     const count = rows?.length ?? 0;
@@ -123,7 +140,8 @@ export class CheckpointReader {
       }
     }
     // A channel without a version had no value yet: nothing of it is in an earlier checkpoint, which may be pruned.
-    if (rows !== undefined && [...open].some((channel) => versions?.[channel] !== undefined)) rows.refuseMissingParent(count - 1);
+    if (rows !== undefined && [...open].some((channel) => versions?.[channel] !== undefined))
+      rows.refuseMissingParent(count - 1);
     return Object.fromEntries(
       [...found].map(([channel, { writes }]) => [
         channel,
@@ -144,7 +162,12 @@ export class CheckpointReader {
     return state;
   }
 
-  async findVersion(threadId: string, namespace: string, channel: string, version: unknown): Promise<CheckpointState | undefined> {
+  async findVersion(
+    threadId: string,
+    namespace: string,
+    channel: string,
+    version: unknown,
+  ): Promise<CheckpointState | undefined> {
     const { schema, database } = this.#options;
     const rows = database.rows<{ checkpoint_id: string }>({
       text: `select checkpoint_id from "${schema}".checkpoints cp ${inPlace} and case when cp.type is not null
@@ -192,19 +215,20 @@ export class CheckpointReader {
   async #refuseLost({ configurable = {} }: RunnableConfig, checkpointId: unknown): Promise<void> {
     const { database, schema, ownTables } = this.#options;
     if (!ownTables) return;
-    const place = {
-      threadId: storable(configurable.thread_id, "thread_id"),
-      namespace: storable(configurable.checkpoint_ns ?? "", "checkpoint_ns"),
-      checkpointId: storable(checkpointId, "checkpoint_id"),
-    };
-    const key = checkpointKey(place.namespace, place.checkpointId);
+    const { thread_id, checkpoint_ns = "" } = configurable;
+    const key = checkpointKey(storable(checkpoint_ns, "checkpoint_ns"), storable(checkpointId, "checkpoint_id"));
     const text = `select 1 from "${schema}".lgr_write_counts where thread_key = $1::uuid and checkpoint_key = $2::uuid`;
-    const left = await database.rows({ text, values: [threadKey(place.threadId), key] });
-    if (left.length > 0)
-      throw new CheckpointCorruptError(
-        { ...place, part: theCheckpoint },
-        "its row is missing, while the writes of its tasks are there",
-      );
+    const left = await database.rows({ text, values: [threadKey(storable(thread_id, "thread_id")), key] });
+    if (left.length === 0) return;
+    throw new CheckpointCorruptError(
+      {
+        threadId: String(thread_id),
+        namespace: String(checkpoint_ns),
+        checkpointId: String(checkpointId),
+        part: theCheckpoint,
+      },
+      "its row is missing, while the writes of its tasks are there",
+    );
   }
 
   #statement(threadId: string, namespace: string, checkpointId: string | undefined) {
@@ -212,7 +236,11 @@ export class CheckpointReader {
     const known = uuidArray(cache.hashesAt(threadKey(threadId), namespace, checkpointId));
     return checkpointId === undefined
       ? { text: this.#latest, name: `lgr1_latest_${schema}`.slice(0, 63), values: [threadId, namespace, known] }
-      : { text: this.#byId, name: `lgr1_by_id_${schema}`.slice(0, 63), values: [threadId, namespace, checkpointId, known] };
+      : {
+          text: this.#byId,
+          name: `lgr1_by_id_${schema}`.slice(0, 63),
+          values: [threadId, namespace, checkpointId, known],
+        };
   }
 
   async #rows(statement: { text: string; values: unknown[]; name?: string }): Promise<CheckpointRows> {

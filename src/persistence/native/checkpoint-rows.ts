@@ -1,36 +1,26 @@
 /** The reading half: rows of one statement become checkpoints again, each content checked against its hash. */
 import type { RunnableConfig } from "@langchain/core/runnables";
-import {
-  type Checkpoint,
-  type CheckpointMetadata,
-  type CheckpointTuple,
-  compareWritesSortKeys,
-  type SerializerProtocol,
-  writesSortKey,
+import type {
+  Checkpoint,
+  CheckpointMetadata,
+  CheckpointTuple,
+  SerializerProtocol,
 } from "@langchain/langgraph-checkpoint";
 import { CheckpointCorruptError } from "../../errors/persistence-errors.js";
 import { fromStorableJson, fromStorableText } from "../storable-text.js";
 import { type Inline, readHeader } from "./header.js";
+import { writesOf } from "./pending-writes.js";
+import { corrupt, hashes, plainHash, splitLast, stockValue } from "./read-row.js";
 import { kinds, type ReadRow } from "./read-statement.js";
 import type { CheckpointState, StateCache } from "./state-cache.js";
-import { checkpointKey, hashOf, type StoredObject, threadKey } from "./stored-object.js";
-import { MissingObject, readInline, readValue } from "./stored-value.js";
-import { checksumOfWrites, readWrites } from "./task-writes.js";
+import { hashOf, type StoredObject, threadKey } from "./stored-object.js";
+import { readInline, readValue } from "./stored-value.js";
 import { typedValue } from "./value-text.js";
 
 /** The part of a checkpoint that is not the content of a channel or a task's writes. */
 export const theCheckpoint = "the checkpoint itself";
 
 type Content = Pick<StoredObject, "links" | "body">;
-
-interface PendingWriteRow {
-  readonly path: string;
-  readonly taskId: string;
-  readonly idx: number;
-  readonly channel: string;
-  /** Type and serialized value. */
-  readonly value: readonly [string, string | Uint8Array];
-}
 
 /** The rows of one checkpoint. */
 interface Stored {
@@ -103,7 +93,12 @@ export class CheckpointRows {
       },
     });
     const { checkpoint, metadata, state } = await this.#checkpoint(stored, channels);
-    const pendingWrites = await this.#pendingWrites(stored);
+    const written = writesOf(stored, (hash) => this.#content(threadKey(row.a ?? ""), hash));
+    const pendingWrites = await Promise.all(
+      written.map(
+        async ({ taskId, channel, value }) => [taskId, channel, await this.#load(value)] as [string, string, unknown],
+      ),
+    );
     const tuple: CheckpointTuple = {
       config: config(row.c),
       checkpoint,
@@ -134,7 +129,9 @@ export class CheckpointRows {
   refuseMissingParent(n: number): void {
     const { a, b, c, d } = this.#stored[n]?.row ?? {};
     if (!d) return;
-    const [threadId = "", namespace = "", child = "", checkpointId = ""] = [a, b, c, d].map((id) => fromStorableText(id ?? ""));
+    const [threadId = "", namespace = "", child = "", checkpointId = ""] = [a, b, c, d].map((id) =>
+      fromStorableText(id ?? ""),
+    );
     throw new CheckpointCorruptError(
       { threadId, namespace, checkpointId, part: theCheckpoint },
       `its row is missing, and checkpoint ${child} stands on it`,
@@ -174,7 +171,11 @@ export class CheckpointRows {
       }),
     );
     return {
-      checkpoint: { ...checkpoint, id: fromStorableText(row.c ?? ""), channel_values: Object.fromEntries(values) } as Checkpoint,
+      checkpoint: {
+        ...checkpoint,
+        id: fromStorableText(row.c ?? ""),
+        channel_values: Object.fromEntries(values),
+      } as Checkpoint,
       metadata: await this.#metadata(metadataText),
       state: { inline, objects, versions: checkpoint.channel_versions, elsewhere: new Set<string>() },
     };
@@ -234,47 +235,6 @@ export class CheckpointRows {
     return content;
   }
 
-  async #pendingWrites({ row, writes, stockWrites }: Stored): Promise<[string, string, unknown][]> {
-    const [, count = "0"] = splitLast(row.g ?? "", "\n");
-    if (Number(count) !== writes.length)
-      throw corrupt(row, "pending writes", new Error(`${writes.length} rows of task writes are there, and ${count} were stored`));
-    const all = new Map<string, PendingWriteRow>();
-    for (const write of [...this.#ourWrites(row, writes), ...stockWrites.map(stockWrite)]) {
-      const place = `${write.taskId}\x01${write.idx}`;
-      if (!all.has(place)) all.set(place, write);
-    }
-    const inOrder = [...all.values()]
-      .map((write) => ({ write, key: writesSortKey(write.path, write.taskId, write.idx) }))
-      .sort((a, b) => compareWritesSortKeys(a.key, b.key));
-    return Promise.all(
-      inOrder.map(async ({ write }) => [write.taskId, write.channel, await this.#load(write.value)] as [string, string, unknown]),
-    );
-  }
-
-  #ourWrites(row: ReadRow, rows: readonly ReadRow[]): PendingWriteRow[] {
-    const key = threadKey(row.a ?? "");
-    const of = checkpointKey(row.b ?? "", row.c ?? "");
-    // Of two rows with the same ordinary write the first that was stored counts.
-    const inTime = rows.length > 1 ? [...rows].sort((a, b) => Number(a.g) - Number(b.g)) : rows;
-    return inTime.flatMap(({ a, b, c, d, e, f }) => {
-      const taskId = a ?? "";
-      const given = { taskId, number: Number(b), report: Number(c), links: hashes(d), body: e ?? "" };
-      try {
-        if (checksumOfWrites(of, given) !== Number(f)) throw new Error("the row does not match its checksum");
-        const { taskPath, writes } = readWrites(given, (hash) => this.#content(key, hash));
-        return writes.map(({ idx, channel, text }) => ({
-          path: fromStorableText(taskPath),
-          taskId: fromStorableText(taskId),
-          idx,
-          channel: fromStorableText(channel),
-          value: typedValue(text),
-        }));
-      } catch (error) {
-        throw corrupt(row, `the writes of task ${taskId}`, error);
-      }
-    });
-  }
-
   #load([type, value]: readonly [string, string | Uint8Array]): Promise<unknown> {
     return Promise.resolve(this.#serde.loadsTyped(type, value as string));
   }
@@ -283,47 +243,4 @@ export class CheckpointRows {
     const [type, bytes] = await this.#serde.dumpsTyped(fromStorableJson(JSON.parse(text)));
     return (await this.#serde.loadsTyped(type, bytes)) as CheckpointMetadata;
   }
-}
-
-function stockWrite({ a, b, c, d, e, f }: ReadRow): PendingWriteRow {
-  return {
-    path: fromStorableText(f ?? ""),
-    taskId: fromStorableText(a ?? ""),
-    idx: Number(b),
-    channel: fromStorableText(c ?? ""),
-    value: stockValue(d, e),
-  };
-}
-
-function stockValue(type: string | null, base64: string | null): [string, Uint8Array] {
-  return [type ?? "json", new Uint8Array(Buffer.from(base64 ?? "", "base64"))];
-}
-
-function corrupt(row: ReadRow, part: string, error: unknown): CheckpointCorruptError {
-  const why = error instanceof MissingObject || error instanceof Error ? error.message : String(error);
-  return new CheckpointCorruptError(
-    {
-      threadId: fromStorableText(row.a ?? ""),
-      namespace: fromStorableText(row.b ?? ""),
-      checkpointId: fromStorableText(row.c ?? ""),
-      part,
-      ...(row.d ? { parentId: fromStorableText(row.d) } : {}),
-    },
-    why,
-    { cause: error },
-  );
-}
-
-/** PostgreSQL writes a uuid with dashes, and an array of them in braces. */
-function plainHash(uuid: string | null): string {
-  return (uuid ?? "").replaceAll("-", "");
-}
-
-function hashes(array: string | null): string[] {
-  return array === null || array === "{}" ? [] : plainHash(array).slice(1, -1).split(",");
-}
-
-function splitLast(text: string, separator: string): [string, string] {
-  const at = text.lastIndexOf(separator);
-  return [text.slice(0, at), text.slice(at + 1)];
 }

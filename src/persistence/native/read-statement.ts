@@ -107,7 +107,8 @@ function withHead(heads: string, { schema, known, channels, ownTables }: ReadOpt
     select ${kinds.checkpoint} as kind, k.n::int as n, k.thread_id as a, k.checkpoint_ns as b, k.checkpoint_id as c,
       k.parent_checkpoint_id as d, k.type as e, case when k.type is null then k.checkpoint::text end as f,
       k.metadata::text || E'\\n' || ${count} as g from keyed k`;
-  if (!ownTables) return `with recursive ${heads}, keyed as (select * from heads) ${checkpoint("0")} union all ${stock} and $${known}::text is not null`;
+  if (!ownTables)
+    return `with recursive ${heads}, keyed as (select * from heads) ${checkpoint("0")} union all ${stock} and $${known}::text is not null`;
   return `with recursive ${heads}, keyed as materialized (
       select *, ${threadKeySql("thread_id")} as thread_key, ${checkpointKeySql("checkpoint_ns", "checkpoint_id")} as checkpoint_key
       from heads

@@ -8,5 +8,7 @@ import { toStorableText } from "../storable-text.js";
 export function storable(key: unknown, name: string): string {
   if (typeof key === "string") return toStorableText(key);
   if (typeof key === "number" || typeof key === "bigint") return String(key);
-  throw new Error(`Missing "${name}": it is ${key === null ? "null" : typeof key}, where a text is needed to store under`);
+  throw new Error(
+    `Missing "${name}": it is ${key === null ? "null" : typeof key}, where a text is needed to store under`,
+  );
 }

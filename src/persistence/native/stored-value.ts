@@ -112,7 +112,11 @@ export class MissingObject extends Error {
  * @param known texts that need not be put together again
  * @throws MissingObject
  */
-export function readValue(hash: string, find: FindObject, known: (hash: string) => StandingValue | undefined): StandingValue {
+export function readValue(
+  hash: string,
+  find: FindObject,
+  known: (hash: string) => StandingValue | undefined,
+): StandingValue {
   const changes: { readonly hash: string; readonly links: readonly string[]; readonly body: string }[] = [];
   let standing = known(hash);
   for (let at = hash; standing === undefined; ) {
@@ -130,13 +134,22 @@ export function readValue(hash: string, find: FindObject, known: (hash: string) 
     const end = body.indexOf("\x01");
     const [prefix = 0, suffix = 0] = body.slice(1, end).split(",").map(Number);
     const skeleton = body.slice(end + 1);
-    change(text, prefix, suffix, putTogether(skeleton, (n) => mustFind(links[n + 1] ?? "", find).body));
+    change(
+      text,
+      prefix,
+      suffix,
+      putTogether(skeleton, (n) => mustFind(links[n + 1] ?? "", find).body),
+    );
     weight += skeleton.length + linkCost;
   }
   return { hash, text: text.pieces.join(""), weight };
 }
 
-function readInFull(hash: string, { links, body }: Pick<StoredObject, "links" | "body">, find: FindObject): StandingValue {
+function readInFull(
+  hash: string,
+  { links, body }: Pick<StoredObject, "links" | "body">,
+  find: FindObject,
+): StandingValue {
   const text = body.startsWith(mark.wrapped)
     ? body.slice(1)
     : putTogether(body.slice(1), (n) => mustFind(links[n] ?? "", find).body);

@@ -51,7 +51,12 @@ export function rowsOfWrites(
   return rows;
 }
 
-function row(taskId: string, number: number, taskPath: string, writes: readonly (readonly [string, string])[]): TaskWrites {
+function row(
+  taskId: string,
+  number: number,
+  taskPath: string,
+  writes: readonly (readonly [string, string])[],
+): TaskWrites {
   const objects: StoredObject[] = [];
   const head: unknown[] = [taskPath];
   let skeletons = "";

@@ -10,7 +10,10 @@ export interface TextChange {
 
 export function changeBetween(before: string, after: string): TextChange {
   const shorter = Math.min(before.length, after.length);
-  const prefix = whole(after, commonLength(shorter, (length) => after.startsWith(before.slice(0, length))));
+  const prefix = whole(
+    after,
+    commonLength(shorter, (length) => after.startsWith(before.slice(0, length))),
+  );
   const suffix = commonLength(shorter - prefix, (length) => after.endsWith(before.slice(before.length - length)));
   const end = after.length - suffix;
   // Neither end may fall between the halves of a surrogate pair: half a pair has no UTF-8.

@@ -6,7 +6,8 @@ import { isUtf8 } from "node:buffer";
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: their absence is the point
 const control = /[\0-\x1f]/;
-const wrapped = /^\x1f([^\x1e]*)\x1e/;
+
+const wrap = { begin: "\x1f", end: "\x1e" } as const;
 
 export function valueText(type: string, bytes: Uint8Array): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -14,18 +15,18 @@ export function valueText(type: string, bytes: Uint8Array): string {
     const text = buffer.toString("utf8");
     if (!control.test(text)) return text;
   }
-  return `\x1f${Buffer.from(type).toString("base64")}\x1e${buffer.toString("base64")}`;
+  return `${wrap.begin}${Buffer.from(type).toString("base64")}${wrap.end}${buffer.toString("base64")}`;
 }
 
 /** What `loadsTyped` of the serializer takes. */
 export function typedValue(text: string): [type: string, value: string | Uint8Array] {
-  const found = wrapped.exec(text);
-  if (found === null) return ["json", text];
-  const type = Buffer.from(found[1] ?? "", "base64").toString();
-  return [type, Buffer.from(text.slice(found[0].length), "base64")];
+  if (isPlain(text)) return ["json", text];
+  const end = text.indexOf(wrap.end);
+  const type = Buffer.from(text.slice(1, end), "base64").toString();
+  return [type, new Uint8Array(Buffer.from(text.slice(end + 1), "base64"))];
 }
 
 /** Whether signs may be put into the text: it has no control characters of its own. */
 export function isPlain(text: string): boolean {
-  return text.charCodeAt(0) !== 0x1f;
+  return !text.startsWith(wrap.begin);
 }
