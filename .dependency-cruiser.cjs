@@ -11,6 +11,7 @@ const layers = {
   persistence: ["errors", "core"],
   observability: ["errors", "core"],
   chaos: ["errors", "core"],
+  testing: ["errors", "core"],
   langgraph: ["errors", "core", "policies", "effects", "recovery"],
   runner: ["errors", "core", "langgraph", "persistence"],
   console: ["errors", "core", "runner", "recovery", "observability"],

@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig, type TestProjectInlineConfiguration } from "vitest/config";
 
@@ -6,10 +5,13 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 /** Starts a PostgreSQL for the tests that want one, or says that there is none. */
 const postgresServer = "test/support/postgres-server.ts";
+/** Compiles what tests start in processes of their own. */
+const compiled = "test/support/compiled.ts";
 
 interface Kind {
   readonly timeoutMs?: number;
   readonly usesPostgres?: boolean;
+  readonly startsProcesses?: boolean;
   /** The validation suite of LangGraph expects `describe` and `it` as globals. */
   readonly globals?: boolean;
   /** Projects of one group run together, groups one after the other. */
@@ -17,8 +19,6 @@ interface Kind {
   /** Default: the folder of test/ that it is named after. */
   readonly folders?: string;
   readonly exclude?: readonly string[];
-  /** Files that leave nothing behind share a process, which loads LangChain once and not for each of them. */
-  readonly shared?: boolean;
 }
 
 /** Tests that talk HTTP to servers of their own, and to nothing else. */
@@ -28,10 +28,10 @@ const kinds: Record<string, Kind> = {
   unit: { group: 0 },
   property: { group: 0 },
   contract: { group: 1, usesPostgres: true, globals: true },
-  integration: { group: 1, usesPostgres: true, exclude: [`test/${HTTP}/**`] },
-  http: { group: 1, folders: HTTP, shared: true },
-  crash: { group: 1, usesPostgres: true, timeoutMs: 240_000 },
-  e2e: { group: 1, usesPostgres: true, timeoutMs: 120_000 },
+  integration: { group: 1, usesPostgres: true, startsProcesses: true, exclude: [`test/${HTTP}/**`] },
+  http: { group: 1, folders: HTTP },
+  crash: { group: 1, usesPostgres: true, startsProcesses: true, timeoutMs: 240_000 },
+  e2e: { group: 1, usesPostgres: true, startsProcesses: true, timeoutMs: 120_000 },
 };
 
 const projects = Object.entries(kinds).map(
@@ -41,9 +41,10 @@ const projects = Object.entries(kinds).map(
       name,
       include: [`test/${kind.folders ?? name}/**/*.test.ts`],
       exclude: [...(kind.exclude ?? [])],
-      isolate: kind.shared !== true,
+      // The files of a project share two processes, which load LangChain once and not for each file: they leave nothing behind.
+      isolate: false,
       globals: kind.globals === true,
-      globalSetup: kind.usesPostgres === true && existsSync(here(postgresServer)) ? [postgresServer] : [],
+      globalSetup: [...(kind.startsProcesses ? [compiled] : []), ...(kind.usesPostgres ? [postgresServer] : [])],
       testTimeout: kind.timeoutMs ?? 30_000,
       hookTimeout: kind.timeoutMs ?? 60_000,
       maxWorkers: 2,

@@ -12,9 +12,10 @@
  * Each contender runs in a process of its own; rounds of all contenders take turns, so that whatever else the machine
  * does hits all of them. Absolute figures are this machine's; the ratios are what travels.
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { cpus } from "node:os";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { startChild, stopChildren } from "./persistence/children.mjs";
@@ -74,23 +75,25 @@ const began = performance.now();
 const samples = {};
 /** @type {{ scenario: string, contender: string, error: string }[]} */
 const failures = [];
-const server = await startServer(signal);
-let interrupted = false;
+const temporary = mkdtempSync(join(tmpdir(), "lgr-bench-"));
+const pgliteTemplate = join(temporary, "pglite");
+/** @type {import("./persistence/server.mjs").Server | undefined} */
+let server;
 try {
-  for (const scenario of scenarios) await measure(scenario);
+  server = await startServer(signal);
+  for (const scenario of scenarios) await measure(scenario, server.url);
 } catch (error) {
   if (!signal.aborted) throw error;
-  interrupted = true;
+  console.error(`\n${signal.reason.message}; nothing is written`);
+  process.exitCode = 130;
 } finally {
   await stopChildren();
-  await server.stop();
+  await server?.stop();
+  rmSync(temporary, { recursive: true, force: true });
 }
-if (interrupted) {
-  console.error(`\n${signal.reason.message}; nothing was written, the server and its folder are gone`);
-  process.exit(130);
-}
+if (signal.aborted) process.exit();
 
-const settings = { ...machine(), server: server.description, poolSize: POOL_SIZE, quick, startedAt };
+const settings = { ...machine(), server: server?.description ?? "none", poolSize: POOL_SIZE, quick, startedAt };
 const seconds = (performance.now() - began) / 1000;
 const run = { settings, size, scenarios, contenders, samples, failures, seconds };
 const text = report(run);
@@ -110,7 +113,7 @@ process.exit(failures.length === 0 ? 0 : 1);
  *
  * @param {Scenario} scenario
  */
-async function measure(scenario) {
+async function measure(scenario, /** @type {string} */ serverUrl) {
   /** @type {Record<string, Sample[]>} */
   const found = {};
   samples[scenario.name] = found;
@@ -133,7 +136,7 @@ async function measure(scenario) {
       progress(`${scenario.name}: ${contender.name} gets ready`);
       children.set(
         contender.name,
-        await startChild(contender, scenario.name, { serverUrl: server.url, quick, signal }),
+        await startChild(contender, scenario.name, { serverUrl, pgliteTemplate, quick, signal }),
       );
     });
   }

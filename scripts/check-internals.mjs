@@ -13,8 +13,8 @@ const rules = [
     why: "touches LangGraph internals; go through src/langgraph/internals.ts, which has one test for each assumption",
   },
   {
-    // a persistence reads them as data, in the tables that the checkpointer writes
-    only: /^src\/langgraph\/(attempt-)?internals\.ts$|^src\/persistence\//,
+    // a persistence reads them as data, in the tables that the checkpointer writes, and the suite for plugins checks that
+    only: /^src\/langgraph\/(attempt-)?internals\.ts$|^src\/(persistence|testing)\//,
     pattern: /["'`]__(interrupt|error|error_source_node|resume|no_writes|scheduled|return)__["'`]/,
     why: "names a reserved channel of LangGraph; go through src/langgraph/internals.ts",
   },

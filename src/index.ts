@@ -1,6 +1,14 @@
 /** The public API. */
 export { type Clock, systemClock } from "./core/clock.js";
-export type { EventBus, EventContext, EventOf, EventPayloads, EventType, ResilienceEvent } from "./core/events.js";
+export type {
+  EventBus,
+  EventContext,
+  EventOf,
+  EventPayloads,
+  EventType,
+  ResilienceEvent,
+  WentBack,
+} from "./core/events.js";
 export { createEventBus } from "./core/events.js";
 export { failureOf } from "./core/failures.js";
 export { eventsOf, persistenceOf, registerCheckpointer } from "./core/persistence-of.js";
@@ -16,6 +24,15 @@ export type {
 } from "./core/ports.js";
 export type { AttemptRecord, Degradation, Directive, FailureRecord, RetryParameters } from "./core/records.js";
 export { type RedactLimits, redact, redactText } from "./core/redact.js";
+export type {
+  Pin,
+  PrunedThread,
+  PruneOptions,
+  PruneSummary,
+  Retention,
+  RetentionOptions,
+  RetentionRule,
+} from "./core/retention-ports.js";
 export type {
   AttemptScope,
   AttemptStore,

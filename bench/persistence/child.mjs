@@ -4,7 +4,7 @@ import { SCENARIOS } from "./scenarios.mjs";
 import { FULL, QUICK } from "./sizes.mjs";
 import { openStorage } from "./storage.mjs";
 
-/** @typedef {{ scenario: string, contender: string, quick: boolean, url: string, folder: string }} Task */
+/** @typedef {{ scenario: string, contender: string, quick: boolean } & import("./storage.mjs").Where} Task */
 
 // Ctrl-C reaches the whole group; the parent decides. Without a parent there is nobody to work for.
 process.on("SIGINT", () => {});

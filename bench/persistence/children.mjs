@@ -31,10 +31,14 @@ export async function stopChildren() {
  *
  * @param {import("./contenders.mjs").Contender} contender
  * @param {string} scenario
- * @param {{ serverUrl: string, quick: boolean, signal: AbortSignal }} settings
+ * @param {{ serverUrl: string, pgliteTemplate: string, quick: boolean, signal: AbortSignal }} settings
  * @returns {Promise<Child>}
  */
-export async function startChild({ name: contender, database }, scenario, { serverUrl, quick, signal }) {
+export async function startChild(
+  { name: contender, database },
+  scenario,
+  { serverUrl, pgliteTemplate, quick, signal },
+) {
   const folder = mkdtempSync(join(tmpdir(), "lgr-bench-"));
   const name = database === "postgres" ? `lgr_bench_${randomUUID().replaceAll("-", "")}` : undefined;
   if (name !== undefined) await onServer(serverUrl, `create database ${name}`);
@@ -46,23 +50,27 @@ export async function startChild({ name: contender, database }, scenario, { serv
   const gone = once(child, "exit");
 
   const ask = async (/** @type {object} */ message) => {
-    const answered = new AbortController();
-    const patience = AbortSignal.any([answered.signal, AbortSignal.timeout(PATIENCE_MS)]);
+    signal.throwIfAborted();
+    if (!child.connected) throw new Error("The process has ended");
+    const over = new AbortController();
+    const late = AbortSignal.timeout(PATIENCE_MS);
+    const until = { signal: AbortSignal.any([over.signal, late, signal]) };
+    const answer = once(child, "message", until).then(([said]) => said);
+    const ended = once(child, "exit", until).then(([code, by]) => {
+      throw new Error(`The process ended by ${by ?? `code ${code}`}`);
+    });
+    // Whichever of the two comes second has nobody to tell.
+    for (const outcome of [answer, ended]) outcome.catch(() => {});
     try {
-      const answer = once(child, "message", { signal: patience }).then(([said]) => said);
-      // Its end rejects, but only while an answer is waited for.
-      const ended = once(child, "exit", { signal: patience }).then(([code, by]) => {
-        throw new Error(`The process ended by ${by ?? `code ${code}`}`);
-      });
-      ended.catch(() => {});
-      signal.throwIfAborted();
-      if (!child.connected) throw new Error("The process has ended");
       child.send(message);
       const { done, failed } = await Promise.race([answer, ended]);
       if (failed !== undefined) throw new Error(failed);
       return done;
+    } catch (error) {
+      if (late.aborted) throw new Error(`No answer within ${PATIENCE_MS / 60_000} minutes`);
+      throw error;
     } finally {
-      answered.abort();
+      over.abort();
     }
   };
 
@@ -87,7 +95,8 @@ export async function startChild({ name: contender, database }, scenario, { serv
   };
   running.add(self);
   try {
-    await ask({ start: { scenario, contender, quick, url: url.href, folder: join(folder, "pglite") } });
+    const where = { url: url.href, folder: join(folder, "pglite"), pgliteTemplate };
+    await ask({ start: { scenario, contender, quick, ...where } });
     return self;
   } catch (error) {
     await self.stop();

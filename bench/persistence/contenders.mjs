@@ -43,8 +43,7 @@ export const CONTENDERS = [
   {
     name: "compatible",
     title: "ours, compatible",
-    setup:
-      "`new ResilientPostgresSaver(pool, undefined, { compatible: true })`: the stock saver's tables, byte for byte",
+    setup: "`new ResilientPostgresSaver(pool, undefined, { compatible: true })`, which writes the stock saver's format",
     database: "postgres",
     ours: true,
     open: compatible,

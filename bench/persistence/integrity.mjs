@@ -37,7 +37,7 @@ export async function integrityShare(storage, size, round) {
 }
 
 /** @param {Profile} profile */
-export function shares({ nodes, samples = [], timeDeltas = [] }) {
+function shares({ nodes, samples = [], timeDeltas = [] }) {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   /** @type {Map<number, number>} */
   const parents = new Map(nodes.flatMap(({ id, children = [] }) => children.map((child) => [child, id])));
@@ -81,7 +81,8 @@ export function shares({ nodes, samples = [], timeDeltas = [] }) {
   const percent = (/** @type {number} */ us) => (100 * us) / busy;
   const top = [...where].sort(([, a], [, b]) => b - a).slice(0, SHOWN);
   return {
-    integrityShare: percent(integrity),
+    // None at all is not a share of nothing: a name was changed, or the format has no checksums.
+    ...(where.size === 0 ? {} : { integrityShare: percent(integrity) }),
     saverShare: percent(ours),
     note: top.map(([name, us]) => `${name} ${percent(us).toFixed(2)} %`).join(", ") || "no such function was seen",
   };

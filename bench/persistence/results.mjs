@@ -60,7 +60,10 @@ export function notes({ samples }, /** @type {string} */ scenario, /** @type {st
  * @returns {Judged[]}
  */
 export function judge(run, { name, goals }) {
-  return goals.map((goal) => {
+  const takesPart = (/** @type {string | undefined} */ wanted) =>
+    wanted === undefined || run.contenders.some((contender) => contender.name === wanted);
+  const judged = goals.filter(({ contender, per }) => takesPart(contender) && takesPart(per));
+  return judged.map((goal) => {
     const { metric, contender, per, atLeast, atMost } = goal;
     const own = valuesOf(run, name, contender, metric);
     const peers = per === undefined ? undefined : valuesOf(run, name, per, metric);

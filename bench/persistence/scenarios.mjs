@@ -2,7 +2,6 @@
 import { holdChat, readHistory, turnByTurn, wholeChat } from "./chat.mjs";
 import { readDeltas, writeDeltas } from "./delta.mjs";
 import { integrityShare } from "./integrity.mjs";
-import { FULL } from "./sizes.mjs";
 import { manyThreads, oneThread } from "./threads.mjs";
 
 /** @typedef {import("./contenders.mjs").Contender} Contender */
@@ -76,7 +75,6 @@ const chatGoals = onBoth((suffix, place) => [
 
 /** How much more the last look may show than the first for "constant": IDs and counters get a digit longer. */
 const CONSTANT = 1.1;
-const [FIRST, LAST] = [FULL.windowEnds.at(0), FULL.windowEnds.at(-1)];
 const growthMetrics = (/** @type {Size} */ { windowEnds }) => [
   ...windowEnds.map((end) => ({ key: `payload${end}`, title: `payload bytes, turn ${end}`, whole: true })),
   ...windowEnds.map((end) => ({ key: `wal${end}`, title: `WAL bytes, turn ${end}`, whole: true })),
@@ -87,7 +85,7 @@ const growthMetrics = (/** @type {Size} */ { windowEnds }) => [
 ];
 const growthGoals = onBoth((suffix, place) =>
   ["payload", "statements"].map((what) => ({
-    title: `${what === "payload" ? "bytes of payload" : what} a turn, ours${place}, turn ${LAST} / turn ${FIRST}`,
+    title: `${what === "payload" ? "bytes of payload" : what} a turn, ours${place}, last turns / first turns`,
     metric: `${what}Growth`,
     contender: `ours${suffix}`,
     atMost: CONSTANT,

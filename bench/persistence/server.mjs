@@ -46,19 +46,16 @@ export async function startServer(signal) {
     const user = unprivilegedUser();
     if (user !== undefined) chownSync(folder, user.uid, user.gid);
     const data = join(folder, "data");
-    const asUser = { ...user, cwd: folder };
+    // Detached: a Ctrl-C in the terminal reaches this process alone, which then stops the server in its turn.
+    /** @type {import("node:child_process").SpawnOptions} */
+    const asUser = { ...user, cwd: folder, stdio: ["ignore", "ignore", "pipe"], detached: true };
     const init = ["-D", data, "-U", "postgres", "--auth=trust", "--encoding=UTF8"];
-    execFileSync(join(binaries, "initdb"), init, { ...asUser, stdio: "pipe" });
+    await ended(spawn(join(binaries, "initdb"), init, asUser));
     const port = await freePort();
     const settings = [...SETTINGS, `unix_socket_directories=${folder}`].flatMap((setting) => ["-c", setting]);
     const args = ["-D", data, "-h", "127.0.0.1", "-p", String(port), ...settings];
     signal.throwIfAborted();
-    // Detached: a Ctrl-C in the terminal reaches this process alone, which then stops the server in its turn.
-    const server = spawn(join(binaries, "postgres"), args, {
-      ...asUser,
-      stdio: ["ignore", "ignore", "pipe"],
-      detached: true,
-    });
+    const server = spawn(join(binaries, "postgres"), args, asUser);
     const killed = () => server.kill("SIGQUIT");
     process.once("exit", killed);
     const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
@@ -149,6 +146,16 @@ async function freePort() {
   await once(probe, "close");
   if (address === null || typeof address === "string") throw new Error("The system gave no port");
   return address.port;
+}
+
+/** @param {import("node:child_process").ChildProcess} initdb */
+async function ended(initdb) {
+  let said = "";
+  initdb.stderr?.on("data", (/** @type {Buffer} */ chunk) => {
+    said += chunk.toString();
+  });
+  const [code] = await once(initdb, "close");
+  if (code !== 0) throw new Error(`initdb ended with code ${code}:\n${said}`);
 }
 
 /** @param {import("node:child_process").ChildProcess} server */

@@ -1,5 +1,5 @@
 /** Where a contender keeps its state, seen from its own process: places to start afresh in, and how much lies there. */
-import { rmSync } from "node:fs";
+import { cpSync, existsSync, rmSync } from "node:fs";
 import pg from "pg";
 import { newMemorySaver } from "./contenders.mjs";
 import { openPglite } from "./pglite-pool.mjs";
@@ -15,7 +15,7 @@ export const POOL_SIZE = 10;
  *
  * @typedef {object} Place
  * @property {() => Promise<Saver | undefined>} open a saver as a new process would have it: over what is there, and
- *   knowing nothing of it; the same MemorySaver each time
+ *   knowing no thread of it; the same MemorySaver each time
  * @property {() => Promise<number>} payloadBytes of all values in all rows of all tables
  * @property {() => Promise<number>} diskBytes of tables, indexes and all that belongs to them, after a VACUUM
  * @property {() => Promise<number>} walBytes that the server has logged so far
@@ -31,17 +31,25 @@ export const POOL_SIZE = 10;
  */
 
 /**
+ * @typedef {object} Where
+ * @property {string} url of a database of this process's own, for a contender on PostgreSQL
+ * @property {string} folder not there yet, for one on PGlite
+ * @property {string} pgliteTemplate a new database to copy, made by whoever needs it first: its start takes seconds
+ */
+
+/**
  * @param {Contender} contender
- * @param {{ url: string, folder: string }} where
+ * @param {Where} where
  * @returns {Promise<Storage>}
  */
-export async function openStorage({ database, open }, { url, folder }) {
+export async function openStorage({ database, open }, { url, folder, pgliteTemplate }) {
   if (open === undefined) return withoutDatabase(database === "memory");
   let statements = 0;
   const count = () => {
     statements += 1;
   };
-  const { pool, query, close } = database === "pglite" ? await embedded(folder, count) : await served(url, count);
+  const { pool, query, close } =
+    database === "pglite" ? await embedded(folder, pgliteTemplate, count) : await served(url, count);
 
   return {
     async place(name) {
@@ -49,6 +57,8 @@ export async function openStorage({ database, open }, { url, folder }) {
       const fresh = async () => {
         const saver = open(pool, schema);
         await saver.setup();
+        // What a saver asks once in its life, and not once a thread, is asked here.
+        await saver.getTuple({ configurable: { thread_id: "nobody's" } });
         return saver;
       };
       const tables = async () =>
@@ -159,10 +169,13 @@ async function served(url, count) {
 
 /**
  * @param {string} folder
+ * @param {string} template
  * @param {() => void} onStatement
  * @returns {Promise<Database>}
  */
-async function embedded(folder, onStatement) {
+async function embedded(folder, template, onStatement) {
+  if (!existsSync(template)) await (await openPglite(template, () => {})).end();
+  cpSync(template, folder, { recursive: true });
   let isOwn = false;
   const pool = await openPglite(folder, () => {
     if (!isOwn) onStatement();

@@ -74,5 +74,7 @@ export const builder = new StateGraph({ state: QuarterlyReportState, input: Quar
 
 installRecovery(builder);
 
-export const graph = builder.compile({ checkpointer: openPersistence(process.env.DATABASE_URL).checkpointer });
+export const graph = builder.compile({
+  checkpointer: openPersistence(process.env.DATABASE_URL, { strict: true, retention: {} }).checkpointer,
+});
 keepCheckpointer(graph);

@@ -45,7 +45,7 @@ if (flags.includes("--help") || flags.includes("-h")) {
 async function main(): Promise<number> {
   const { builder } = await import("./graph.js");
   const { describeFaults } = await import("./model.js");
-  const persistence = openPersistence(process.env.DATABASE_URL);
+  const persistence = openPersistence(process.env.DATABASE_URL, { strict: true, retention: {} });
   const threadId = `quarterly-report-${new Date().toISOString().slice(0, 19).replace(/:/g, "-")}`;
   try {
     say(bold(`Quarterly report, fiscal 2024 Q3, thread ${threadId}`));

@@ -20,13 +20,24 @@ export function positiveInteger(option: string, text: string): number {
   return value;
 }
 
-/** `--wait`: as long as it takes; `--wait 30`: that many seconds. @returns milliseconds */
-export function waitMsOf(given: true | string): number {
+/** `--wait`: as long as it takes; `--wait 30`: that many seconds; neither: not at all. @returns milliseconds */
+export function waitMsOf(given: true | string | undefined): number {
+  if (given === undefined) return 0;
   if (given === true) return Number.POSITIVE_INFINITY;
   const seconds = Number(given);
   if (given.trim() === "" || !Number.isFinite(seconds) || seconds < 0)
     throw new ConfigError(`--wait ${given}: expected a number of seconds from 0, or nothing for as long as it takes`);
   return seconds * 1000;
+}
+
+const unitMs = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000 } as const;
+
+/** `7d`, `12h`, `30m`, `90s`. @returns milliseconds */
+export function durationMs(option: string, text: string): number {
+  const [, amount, unit] = /^(\d+(?:\.\d+)?)([dhms])$/.exec(text.trim()) ?? [];
+  const ms = Number(amount) * unitMs[unit as keyof typeof unitMs];
+  if (!(ms > 0)) throw new ConfigError(`${option} ${text}: expected a time such as 7d, 12h, 30m or 90s`);
+  return ms;
 }
 
 /** For options that may be given several times. */

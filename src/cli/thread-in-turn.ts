@@ -1,20 +1,14 @@
 /** A thread that another run has: refused, or waited for where that was asked for. */
 import { ThreadBusyError } from "../errors/persistence-errors.js";
 import type { RunOptions, RunResult } from "../langgraph/threads/run.js";
-import { waitMsOf } from "./option-values.js";
 import type { Output } from "./output.js";
 
-/**
- * @param wait the flag `--wait [seconds]`
- * @param run is called again with the wait once the first call was refused, so that whoever waits is told for what
- */
+/** @param run is called again with the wait once the first call was refused, so that whoever waits is told for what */
 export async function inTurn(
   output: Output,
-  wait: true | string | undefined,
+  waitMs: number,
   run: (options: Pick<RunOptions, "lock">) => Promise<RunResult>,
 ): Promise<RunResult> {
-  if (wait === undefined) return await run({});
-  const waitMs = waitMsOf(wait);
   try {
     return await run({});
   } catch (error) {

@@ -13,9 +13,10 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
   /**
    * Calls `alarm` once after `ms` milliseconds; cheaper than a `sleep` that is mostly given up.
+   * @param keepsAlive whether the process waits for it before it ends by itself; default true
    * @returns a function that calls it off
    */
-  after(ms: number, alarm: () => void): () => void;
+  after(ms: number, alarm: () => void, keepsAlive?: boolean): () => void;
 }
 
 /** A timer of Node counts milliseconds in 31 bits (24.8 days); one set to more ends at once. */
@@ -42,14 +43,18 @@ export const systemClock: Clock = {
   after,
 };
 
-function after(ms: number, alarm: () => void): () => void {
+function after(ms: number, alarm: () => void, keepsAlive = true): () => void {
   // A timer of Node may end a millisecond before the clock says that its time is over.
   const dueAt = performance.now() + ms;
   const wait = (): void => {
     const leftMs = dueAt - performance.now();
     if (leftMs <= 0) alarm();
-    else timer = setTimeout(wait, Math.min(Math.ceil(leftMs), MAX_TIMER_MS));
+    else timer = begin(leftMs);
   };
-  let timer = setTimeout(wait, Math.min(ms, MAX_TIMER_MS));
+  const begin = (leftMs: number) => {
+    const begun = setTimeout(wait, Math.min(Math.ceil(leftMs), MAX_TIMER_MS));
+    return keepsAlive ? begun : begun.unref();
+  };
+  let timer = begin(ms);
   return () => clearTimeout(timer);
 }

@@ -10,6 +10,7 @@ type Written =
   | "checkpoint.writes"
   | "thread.record"
   | "node.attempt"
+  | "retention.prune"
   | `${keyof LaterStores}.${string}`;
 
 /** `<store>.<operation>.before` and `.after`. */

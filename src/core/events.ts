@@ -3,7 +3,18 @@
  * or rejects is reported as a process warning and never harms the run.
  */
 import { asError } from "../errors/own-errors.js";
+import type { CorruptPart } from "../errors/persistence-errors.js";
 import type { ErrorReport } from "../errors/report.js";
+
+/** How far a run went back because of damaged checkpoints. */
+export interface WentBack {
+  /** The damages that were found on the way, that of the newest checkpoint first. */
+  readonly damaged: readonly CorruptPart[];
+  /** The checkpoint that the run goes on from, its step, and how long ago it was written, in milliseconds. */
+  readonly checkpointId: string;
+  readonly step: number;
+  readonly ageMs: number;
+}
 
 /** What each event carries besides the envelope. Durations are milliseconds. */
 export interface EventPayloads {
@@ -36,8 +47,16 @@ export interface EventPayloads {
   };
   "fallback.started": { readonly step: string; readonly because: ErrorReport };
   "fallback.succeeded": { readonly step: string };
+  /** Old checkpoints were deleted in the background. */
+  "retention.pruned": { readonly threads: number; readonly checkpoints: number; readonly bytes: number };
+  /** What was to be deleted in the background was not, or not all of it; it is tried again the next time. */
+  "retention.failed": { readonly message: string };
   "node.failed": { readonly report: ErrorReport; readonly next: "human" | "fail" | "stop" };
   "checkpoint.written": { readonly checkpointId: string; readonly step: number; readonly source: string };
+  /** A stored checkpoint was found damaged, for the first time in this process. */
+  "checkpoint.corrupt": CorruptPart & { readonly message: string };
+  /** A run goes on from the last sound checkpoint before a damaged one. */
+  "run.wentBack": WentBack;
   "human.requested": { readonly interventionId: string; readonly failedNode: string };
   "human.decided": {
     readonly interventionId: string;

@@ -4,6 +4,7 @@
  */
 import type { BaseCheckpointSaver, BaseStore } from "@langchain/langgraph-checkpoint";
 import type { EventBus } from "./events.js";
+import type { Retention, RetentionOptions } from "./retention-ports.js";
 import type { LaterStores } from "./store-ports.js";
 
 /** What the last run on a thread came to; `paused` before or after a node by the graph's own `interruptBefore` or `interruptAfter`. A thread whose process died keeps `running`. */
@@ -59,6 +60,8 @@ export interface Persistence extends LaterStores {
   readonly checkpointer: BaseCheckpointSaver;
   readonly store: BaseStore;
   readonly threads: ThreadStore;
+  /** Absent where old checkpoints cannot be deleted without harm. */
+  readonly retention?: Retention;
   /** Events of everything that runs on this persistence, in this process. */
   readonly events: EventBus;
   /** For messages to people; never holds a password. */
@@ -78,4 +81,11 @@ export interface PersistenceOptions {
   readonly schema?: string;
   /** Connections in the pool, where there is one; default 10. */
   readonly maxConnections?: number;
+  /** Deletes old checkpoints and threads in the background; absent: nothing is ever deleted by itself. */
+  readonly retention?: RetentionOptions;
+  /**
+   * Refuses state that would come back as something else (a Date, a class instance, NaN, a circle) with an
+   * InvalidInputError that names the channel and the path in it; default false: it is stored as LangGraph does.
+   */
+  readonly strict?: boolean;
 }

@@ -3,6 +3,8 @@ import { ResilienceError, type ResilienceErrorOptions } from "./own-errors.js";
 
 /** Another run holds the thread. Nothing was changed. */
 export class ThreadBusyError extends ResilienceError {
+  readonly category = "conflict";
+
   constructor(threadId: string, holder: string, expiresInMs: number, options: ResilienceErrorOptions = {}) {
     super(
       "THREAD_BUSY",
@@ -14,6 +16,8 @@ export class ThreadBusyError extends ResilienceError {
 
 /** The run's lease on its thread ended, by time or because another took it. What it wrote since was refused. */
 export class LeaseLostError extends ResilienceError {
+  readonly category = "cancelled";
+
   constructor(lease: string, options: ResilienceErrorOptions = {}) {
     super(
       "LEASE_LOST",
@@ -36,7 +40,10 @@ export interface CorruptPart {
 
 /** A stored checkpoint is not what was written: a row is missing, or its content does not match its checksum. */
 export class CheckpointCorruptError extends ResilienceError {
+  readonly category = "environment";
   readonly place: CorruptPart;
+  /** What is wrong with the part. */
+  readonly why: string;
 
   constructor(place: CorruptPart, why: string, options: ResilienceErrorOptions = {}) {
     const where = place.namespace === "" ? "" : ` (namespace "${place.namespace}")`;
@@ -46,5 +53,6 @@ export class CheckpointCorruptError extends ResilienceError {
       { ...options, details: { ...place } },
     );
     this.place = place;
+    this.why = why;
   }
 }

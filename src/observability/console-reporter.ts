@@ -74,6 +74,14 @@ function lineOf(event: ResilienceEvent, paint: Paint): string | undefined {
       return `${paint("red", "✗")} ${node} failed for good: ${reason(event.report)}; ${{ human: "a person is asked", fail: "the run is refused", stop: "the run stops" }[event.next]}`;
     case "checkpoint.written":
       return paint("dim", `■ checkpoint ${event.checkpointId} (step ${event.step}, ${event.source})`);
+    case "checkpoint.corrupt":
+      return `${paint("red", "■")} ${redactText(event.message)}`;
+    case "run.wentBack":
+      return `${paint("yellow", "↶")} goes back to checkpoint ${event.checkpointId} (step ${event.step}, ${duration(event.ageMs)} old), the last sound one; the steps after it run again`;
+    case "retention.pruned":
+      return paint("dim", `deleted ${event.checkpoints} old checkpoints of ${event.threads} threads`);
+    case "retention.failed":
+      return `${paint("yellow", "✗")} old checkpoints could not be deleted: ${redactText(event.message)}`;
     case "human.requested":
       return `${paint("yellow", "?")} a person is asked about ${paint("bold", event.failedNode)}`;
     case "human.decided":

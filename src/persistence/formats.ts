@@ -8,12 +8,12 @@ import type {
   SerializerProtocol,
 } from "@langchain/langgraph-checkpoint";
 import { CheckpointReader } from "./native/checkpoint-reader.js";
-import { CheckpointWriter } from "./native/checkpoint-writer.js";
+import { CheckpointWriter, type WriterOptions } from "./native/checkpoint-writer.js";
 import { Database } from "./native/database.js";
 import { StateCache } from "./native/state-cache.js";
 import { storable } from "./native/storable.js";
 import type { SqlPool } from "./sql-pool.js";
-import { StockWriter, type StockWriterOptions } from "./stock-writer.js";
+import { type Serialized, StockWriter, type StockWriterOptions } from "./stock-writer.js";
 
 interface Writer {
   put(
@@ -46,6 +46,12 @@ export interface FormatOptions extends Pick<StockWriterOptions, "dump" | "write"
   readonly nextVersion: (current: number | undefined) => number;
 }
 
+/** For values that went through the serializer already. */
+const asSerialized: SerializerProtocol = {
+  dumpsTyped: async ({ type, bytes }: Serialized) => [type, bytes],
+  loadsTyped: async (type: string, bytes: Uint8Array | string) => ({ type, bytes }),
+};
+
 export function formatOf(options: FormatOptions): CheckpointFormat {
   const { schema, serde, hasOwnTables, native, keepThreads, nextVersion } = options;
   const cache = new StateCache(options.now);
@@ -55,31 +61,53 @@ export function formatOf(options: FormatOptions): CheckpointFormat {
     const text = `select 1 from "${schema}".checkpoints where thread_id = $1 and checkpoint_ns = $2 and checkpoint_id = $3${what}`;
     return (await database.rows({ text, values: [threadId, namespace, checkpointId] })).length > 0;
   };
+  const nativeWriter = (more: Pick<WriterOptions, "serde" | "stockWrites">) =>
+    new CheckpointWriter({
+      schema,
+      cache,
+      database,
+      keepThreads,
+      loadState: (threadId, namespace, checkpointId) => reader.loadState(threadId, namespace, checkpointId),
+      findVersion: (threadId, namespace, channel, version) => reader.findVersion(threadId, namespace, channel, version),
+      ...more,
+    });
+  const stockWriter = (more: Pick<StockWriterOptions, "isNative" | "nativeWrites">) =>
+    new StockWriter({
+      schema,
+      dump: options.dump,
+      write: options.write,
+      keepThreads,
+      ownTables: hasOwnTables,
+      ...more,
+    });
+  // The writes of tasks go where those are that their checkpoint has already, so that the newer take the place of the older.
+  const beside = native
+    ? stockWriter({ isNative: async () => false })
+    : hasOwnTables
+      ? nativeWriter({ serde: asSerialized })
+      : undefined;
+  const putBeside: Writer["putWrites"] | undefined = beside && ((...writes) => beside.putWrites(...writes));
   const writer = native
-    ? new CheckpointWriter({
-        schema,
-        serde,
-        cache,
-        database,
-        keepThreads,
-        loadState: (threadId, namespace, checkpointId) => reader.loadState(threadId, namespace, checkpointId),
-        findVersion: (threadId, namespace, channel, version) =>
-          reader.findVersion(threadId, namespace, channel, version),
-      })
-    : new StockWriter({
-        schema,
-        dump: options.dump,
-        write: options.write,
-        keepThreads,
-        ownTables: hasOwnTables,
+    ? nativeWriter({ serde, ...(putBeside && { stockWrites: putBeside }) })
+    : stockWriter({
         isNative: (threadId, namespace, checkpointId) =>
           ask(" and type is not null", threadId, namespace, checkpointId),
+        ...(putBeside && { nativeWrites: putBeside }),
       });
   return {
     reader,
-    writer,
+    writer: {
+      put: (...put) => writer.put(...put),
+      putWrites: (config, ...writes) => {
+        reader.deltas.wroteAt(config);
+        return writer.putWrites(config, ...writes);
+      },
+    },
     hasOwnTables,
-    forget: (key) => cache.forget(key),
+    forget(key) {
+      cache.forget(key);
+      reader.deltas.forget(key);
+    },
     isStored: ({ configurable = {} }) =>
       ask(
         "",

@@ -21,13 +21,21 @@ import { MemoryStreams } from "./memory-streams.js";
 import { MemoryThreads } from "./memory-threads.js";
 import { createMemoryVersioned } from "./memory-versioned.js";
 import { OpenedSaver } from "./opened-saver.js";
+import { resolveOptions } from "./persistence-options.js";
 import { byTheRules } from "./store-rules.js";
+import { refuseUnstorable } from "./strict-state.js";
 
 class TrackedMemorySaver extends MemorySaver {
   readonly threads = new MemoryThreads(this);
   readonly attempts = new MemoryAttempts();
   readonly streams = new MemoryStreams();
   readonly locks = new MemoryLocks();
+  readonly #strict: boolean;
+
+  constructor(strict: boolean) {
+    super();
+    this.#strict = strict;
+  }
 
   override async put(
     config: RunnableConfig,
@@ -35,6 +43,7 @@ class TrackedMemorySaver extends MemorySaver {
     metadata: CheckpointMetadata,
   ): Promise<RunnableConfig> {
     this.#checkLease(config);
+    this.#checkState(Object.entries(checkpoint.channel_values));
     const next = await super.put(config, checkpoint, metadata);
     if ((config.configurable?.checkpoint_ns ?? "") === "") {
       this.threads.touch(config.configurable?.thread_id, graphOf(config, metadata));
@@ -49,6 +58,7 @@ class TrackedMemorySaver extends MemorySaver {
     taskPath?: string,
   ): Promise<void> {
     this.#checkLease(config);
+    this.#checkState(writes);
     await super.putWrites(config, writes, taskId, taskPath);
   }
 
@@ -59,6 +69,10 @@ class TrackedMemorySaver extends MemorySaver {
     this.streams.forget(threadId);
   }
 
+  #checkState(values: readonly (readonly [channel: string, value: unknown])[]): void {
+    if (this.#strict) for (const [channel, value] of values) refuseUnstorable(channel, value);
+  }
+
   #checkLease(config: RunnableConfig): void {
     const lease = runHoldOf(config)?.lease;
     if (lease !== undefined && !this.locks.isHeld(lease)) throw new LeaseLostError(lease.name);
@@ -66,9 +80,9 @@ class TrackedMemorySaver extends MemorySaver {
 }
 
 export const memoryPlugin: PersistencePlugin = {
-  open() {
+  open(_, given) {
     const events = createEventBus(systemClock.now);
-    const saver = new TrackedMemorySaver();
+    const saver = new TrackedMemorySaver(resolveOptions(given).strict);
     const persistence: Persistence = {
       checkpointer: new OpenedSaver(async () => saver, events),
       store: new InMemoryStore(),

@@ -41,7 +41,7 @@ export interface PoolTarget {
  */
 export function openPersistence(target?: string | PoolTarget, options: PersistenceOptions = {}): Persistence {
   if (typeof target === "object") {
-    const { schema, retention } = resolveOptions({
+    const { schema, retention, strict } = resolveOptions({
       ...options,
       ...(target.schema === undefined ? {} : { schema: target.schema }),
     });
@@ -52,6 +52,7 @@ export function openPersistence(target?: string | PoolTarget, options: Persisten
       advice: serverAdvice,
       ownsPool: false,
       retention,
+      strict,
       connect: async () => pool,
     });
   }

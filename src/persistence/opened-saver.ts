@@ -102,9 +102,10 @@ export class OpenedSaver extends BaseCheckpointSaver {
     try {
       await this.getTuple(newest);
     } catch (error) {
-      if (!(error instanceof CheckpointCorruptError) || checkpoint_id === undefined) throw error;
-      const parent = await (await this.#open()).getTuple({ configurable: { ...newest.configurable, checkpoint_id } });
-      this.#notes.read(placeOf(newest), parent);
+      if (!(error instanceof CheckpointCorruptError)) throw error;
+      const parent = { configurable: { ...newest.configurable, checkpoint_id } };
+      const saver = await this.#open();
+      this.#notes.read(placeOf(newest), checkpoint_id === undefined ? undefined : await saver.getTuple(parent));
     }
   }
 

@@ -10,6 +10,7 @@ const optionsSchema = z.strictObject({
     .default("public"),
   maxConnections: z.int().min(1).max(1000).default(10),
   retention: retentionSchema.optional(),
+  strict: z.boolean().default(false),
 });
 
 /** @throws ConfigError naming the option at fault */

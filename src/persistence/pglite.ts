@@ -14,7 +14,7 @@ const inMemory = new Set(["memory", "memory:", "memory://"]);
 
 export const pglitePlugin: PersistencePlugin = {
   open(address, given) {
-    const { schema, retention } = resolveOptions(given);
+    const { schema, retention, strict } = resolveOptions(given);
     const folder = address.slice("pglite:".length).replace(/^\/\/(?=\.|\/)/, "");
     if (folder === "")
       throw new ConfigError(`"${address}" names no folder: write pglite:.lgr/pglite, or pglite:memory`);
@@ -28,6 +28,7 @@ export const pglitePlugin: PersistencePlugin = {
       ownsPool: true,
       needsVacuum: true,
       retention,
+      strict,
       connect: () => (kept ? openFolder(folder) : openInMemory()),
     });
   },

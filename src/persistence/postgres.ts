@@ -8,13 +8,14 @@ import { connectionTimeoutMs } from "./sql-pool.js";
 
 export const postgresPlugin: PersistencePlugin = {
   open(url, given) {
-    const { schema, maxConnections, retention } = resolveOptions(given);
+    const { schema, maxConnections, retention, strict } = resolveOptions(given);
     return openSqlPersistence({
       description: describePostgres(url),
       schema,
       advice: serverAdvice,
       ownsPool: true,
       retention,
+      strict,
       async connect() {
         const { default: pg } = await importOptional(() => import("pg"), "pg");
         return new pg.Pool({

@@ -4,6 +4,7 @@ import type pg from "pg";
 import { threadLease } from "../core/run-hold.js";
 import { ThreadBusyError } from "../errors/persistence-errors.js";
 import { ownTablesAreThere } from "./migrations.js";
+import { threadKeySql } from "./native/stored-object.js";
 import { inTransaction, retryOn, type SqlClient, type SqlPool } from "./sql-pool.js";
 import { repeatableQuery } from "./sql-query.js";
 import { fromStorableText, toStorableText } from "./storable-text.js";
@@ -90,17 +91,24 @@ export async function rewriteForStock(pool: pg.Pool | SqlPool, options: RewriteO
   return result;
 }
 
-const ofThreads = "type is not null and ($1::text is null or thread_id = $1)";
+/** The threads of which something is in our own format. */
+const threadsSql = (schema: string) => `select t.thread_id from (
+    select distinct thread_id from "${schema}".checkpoints where $1::text is null or thread_id = $1
+  ) t where exists (
+    select 1 from "${schema}".checkpoints cp where cp.thread_id = t.thread_id and cp.type is not null
+  ) or exists (
+    select 1 from "${schema}".lgr_write_counts wc where wc.thread_key = ${threadKeySql("t.thread_id")}
+  )`;
 
 async function countThreads(pool: SqlPool, schema: string, threadId: string | undefined): Promise<number> {
-  const text = `select count(distinct thread_id)::int as count from "${schema}".checkpoints where ${ofThreads}`;
+  const text = `select count(*)::int as count from (${threadsSql(schema)}) threads`;
   const [row] = await repeatableQuery(async () => pool)<{ count: number }>(text, [parameter(threadId)]);
   return row?.count ?? 0;
 }
 
 async function* threadsToRewrite(pool: SqlPool, schema: string, threadId: string | undefined): AsyncGenerator<string> {
-  const text = `select distinct thread_id from "${schema}".checkpoints
-    where ${ofThreads} and ($2::text is null or thread_id > $2) order by thread_id limit ${threadsAtOnce}`;
+  const text = `select thread_id from (${threadsSql(schema)}) threads
+    where $2::text is null or thread_id > $2 order by thread_id limit ${threadsAtOnce}`;
   const query = repeatableQuery(async () => pool);
   let after: string | null = null;
   for (;;) {
@@ -159,8 +167,7 @@ async function holdLease(client: SqlClient, schema: string, threadId: string): P
 
 /** A run without a lease cannot be refused; what it stored meanwhile must not lose what it stands on. */
 async function refuseNewRows(client: SqlClient, schema: string, threadId: string): Promise<void> {
-  const text = `select 1 from "${schema}".checkpoints where thread_id = $1 and type is not null limit 1`;
-  const { rows } = await client.query(text, [threadId]);
+  const { rows } = await client.query(threadsSql(schema), [threadId]);
   if (rows.length > 0) throw busy(threadId, "a run without a lease", 0);
 }
 

@@ -33,6 +33,7 @@ import {
   type Statement,
 } from "./sql-pool.js";
 import { toStorableJson } from "./storable-text.js";
+import { refuseUnstorable } from "./strict-state.js";
 
 export interface ResilientSaverOptions {
   /** PostgreSQL schema of the tables; default "public". */
@@ -44,6 +45,12 @@ export interface ResilientSaverOptions {
   readonly compatible?: boolean;
   /** Also keeps a row for each thread, for lists of threads; default false. `openPersistence` turns it on. */
   readonly keepThreads?: boolean;
+  /**
+   * Refuses state that would come back as something else (a Date, a class instance, NaN, a circle) with
+   * `InvalidInputError`, which names the channel and the path in it; default false: it is stored as the stock saver does.
+   * The rules are those of the stock serializer.
+   */
+  readonly strict?: boolean;
   /** Told once of each damage that is come upon, before the call rejects with it. It is on record in `lgr_quarantine`. */
   readonly onCorrupt?: (error: CheckpointCorruptError) => void;
 }
@@ -173,7 +180,9 @@ export class ResilientPostgresSaver extends PostgresSaver {
   }
 
   async #put(...put: Parameters<PostgresSaver["put"]>): Promise<void> {
-    if (put[0].configurable === undefined) throw new Error(`Missing "configurable" field in "config" param`);
+    const [config, { channel_values }, , newVersions] = put;
+    if (config.configurable === undefined) throw new Error(`Missing "configurable" field in "config" param`);
+    if (this.#settings.strict) for (const channel in newVersions) refuseUnstorable(channel, channel_values[channel]);
     const { writer } = this.#current ?? (await this.#opened());
     return writer.put(...put);
   }
@@ -188,6 +197,7 @@ export class ResilientPostgresSaver extends PostgresSaver {
   }
 
   async #putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath: string): Promise<void> {
+    if (this.#settings.strict) for (const [channel, value] of writes) refuseUnstorable(channel, value);
     const { writer } = this.#current ?? (await this.#opened());
     return writer.putWrites(config, writes, taskId, taskPath);
   }

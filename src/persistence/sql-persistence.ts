@@ -5,6 +5,7 @@ import { createEventBus } from "../core/events.js";
 import { registerCheckpointer } from "../core/persistence-of.js";
 import type { Persistence } from "../core/ports.js";
 import { ConfigError, ResilienceError } from "../errors/own-errors.js";
+import { registerDatabase } from "./database-of.js";
 import { OpenedSaver } from "./opened-saver.js";
 import { importOptional } from "./optional-import.js";
 import { backgroundRetention } from "./retention/background.js";
@@ -33,6 +34,8 @@ export interface SqlSource {
   readonly ownsPool: boolean;
   /** What is deleted in the background; absent: nothing. */
   readonly retention?: RetentionSettings | undefined;
+  /** Whether state that would come back as something else is refused. */
+  readonly strict: boolean;
   /** Whether nobody else tidies up after deletions, as autovacuum does. */
   readonly needsVacuum?: boolean;
 }
@@ -62,6 +65,7 @@ export function openSqlPersistence(source: SqlSource): Persistence {
       const saver = new ResilientPostgresSaver(pool, undefined, {
         schema,
         keepThreads: true,
+        strict: source.strict,
         onCorrupt: ({ place, message }) =>
           events.emit("checkpoint.corrupt", { threadId: place.threadId }, { ...place, message }),
       });
@@ -119,6 +123,7 @@ export function openSqlPersistence(source: SqlSource): Persistence {
   };
   if (background !== undefined) beforeClose(persistence, () => background.settled());
   registerCheckpointer(persistence.checkpointer, persistence);
+  registerDatabase(persistence, { pool, schema });
   return persistence;
 }
 

@@ -37,6 +37,22 @@ export interface StockWriterOptions {
   write(statements: readonly Statement[], guard: Statement | undefined): Promise<"written" | "refused">;
   /** Whether a checkpoint is in this package's own format. */
   isNative(threadId: string, namespace: string, checkpointId: string): Promise<boolean>;
+  /**
+   * Stores the writes to a checkpoint in this package's own format, which stock does not read anyway: beside the
+   * others of its tasks, of which they may take the place. Absent where that format's tables are not there.
+   */
+  readonly nativeWrites?: (
+    config: RunnableConfig,
+    writes: readonly [channel: string, value: Serialized][],
+    taskId: string,
+    taskPath: string,
+  ) => Promise<void>;
+}
+
+/** A value as the serializer has given it. */
+export interface Serialized {
+  readonly type: string;
+  readonly bytes: Uint8Array;
 }
 
 /** Checkpoints known to be in stock's format, for which nothing need be asked. */
@@ -97,10 +113,19 @@ export class StockWriter {
     taskId: string,
     taskPath: string,
   ): Promise<void> {
-    const { schema, dump, ownTables } = this.#options;
+    const { schema, dump, ownTables, nativeWrites } = this.#options;
     const { thread_id, checkpoint_ns = "", checkpoint_id } = config.configurable ?? {};
     const replace = writes.every(([channel]) => channel in WRITES_IDX_MAP);
     const dumped = await dump.writes(writes as [string, unknown][]);
+    const threadId = storable(thread_id, "thread_id");
+    const namespace = storable(checkpoint_ns, "checkpoint_ns");
+    const checkpointId = storable(checkpoint_id, "checkpoint_id");
+    if (nativeWrites !== undefined && (await this.#isNative(threadId, namespace, checkpointId))) {
+      const serialized = dumped.map(
+        ([, , , , , channel, type, bytes]) => [channel, { type, bytes }] as [string, Serialized],
+      );
+      return nativeWrites(config, serialized, taskId, taskPath);
+    }
     // One statement cannot replace a row twice: of two special writes under one number the last counts, as in stock.
     const byIdx = new Map<number, WriteRow>();
     for (const [, , , , idx, channel, type, blob] of dumped) {
@@ -109,9 +134,9 @@ export class StockWriter {
     await this.#write(
       config,
       putTaskWrites(schema, {
-        threadId: storable(thread_id, "thread_id"),
-        namespace: storable(checkpoint_ns, "checkpoint_ns"),
-        checkpointId: storable(checkpoint_id, "checkpoint_id"),
+        threadId,
+        namespace,
+        checkpointId,
         taskId: storable(taskId, "task ID"),
         replace,
         writes: [...byIdx.values()],

@@ -13,9 +13,9 @@ import { hashes, plainHash, splitLast } from "./native/read-row.js";
 import { kinds, type ReadRow, readSql } from "./native/read-statement.js";
 import { type CheckpointState, StateCache } from "./native/state-cache.js";
 import { storable } from "./native/storable.js";
-import { threadKey } from "./native/stored-object.js";
+import { checkpointKey, checkpointKeySql, threadKey } from "./native/stored-object.js";
 import { putCheckpoint, putTaskWrites, type WriteRow } from "./saver-statements.js";
-import type { SqlClient } from "./sql-pool.js";
+import type { SqlClient, Statement } from "./sql-pool.js";
 import { fromStorableText, toStorableJson } from "./storable-text.js";
 
 /** Checkpoints read at a time. */
@@ -51,6 +51,8 @@ interface StoredBlob {
 
 /** What stock's format cannot hold: it finds the value of a channel by its version alone. */
 export class NotInStockFormatError extends ResilienceError {
+  readonly category = "environment";
+
   constructor(threadId: string, checkpointId: string, { namespace, channel, version }: BlobKey, why: string) {
     const where = namespace === "" ? "" : ` (namespace "${namespace}")`;
     super(
@@ -94,48 +96,51 @@ export class ThreadToStock {
       count += rows.length;
     }
     await this.#writeEmpty();
-    await this.#dropOwnRows();
+    await this.#drop(["lgr_objects", "lgr_writes", "lgr_write_counts"]);
     return count;
   }
 
-  /** Those that are still in our own format; one that is rewritten is not among them any more. */
+  /** Those of which something is still in our own format; one that is rewritten is not among them any more. */
   async #page(): Promise<ReadRow[]> {
-    const head = `where cp.thread_id = $1 and cp.type is not null order by cp.checkpoint_id desc, cp.checkpoint_ns limit ${pageSize}`;
+    const hasWrites = `exists (select 1 from "${this.#schema}".lgr_write_counts wc
+      where wc.thread_key = $3::uuid and wc.checkpoint_key = ${checkpointKeySql("cp.checkpoint_ns", "cp.checkpoint_id")})`;
+    const head = `where cp.thread_id = $1 and (cp.type is not null or ${hasWrites}) order by cp.checkpoint_id desc, cp.checkpoint_ns limit ${pageSize}`;
     const text = readSql({ schema: this.#schema, head, known: 2, ownTables: true });
-    return (await this.#client.query<ReadRow>(text, [this.#threadId, uuidArray([])])).rows;
+    return (await this.#client.query<ReadRow>(text, [this.#threadId, uuidArray([]), threadKey(this.#threadId)])).rows;
   }
 
   async #checkpoint(rows: CheckpointRows, n: number, page: readonly ReadRow[]): Promise<void> {
     const [checkpointId, , namespace] = rows.key(n);
     const row = page.find(({ kind, n: at }) => kind === kinds.checkpoint && at === n + 1);
     if (row === undefined) throw new RangeError(`There is no checkpoint ${n} on the page`);
-    // The header and the writes, which are checked against their sums; of the values those that are not there yet.
-    const { tuple, state } = await rows.read(n, new Set());
-    const { channel_values: _, ...checkpoint } = tuple.checkpoint;
-    const values = (await rows.read(n, this.#notWritten(namespace, checkpointId, state))).tuple.checkpoint
-      .channel_values;
-    const blobs = await this.#newBlobs(namespace, checkpointId, state, values as Record<string, Serialized>);
     const place = { threadId: this.#threadId, namespace, checkpointId };
-    const statements = [
-      ...putCheckpoint(this.#schema, {
-        ...place,
-        parentId: row.d ?? undefined,
-        checkpoint: toStorableJson(JSON.stringify(checkpoint)),
-        metadata: splitLast(row.g ?? "", "\n")[0],
-        blobs,
-      }),
-      ...[...tasksIn(page, row)].flatMap(([taskId, { taskPath, writes }]) =>
-        putTaskWrites(this.#schema, {
+    // The header and the writes, which are checked against their sums.
+    const { tuple, state } = await rows.read(n, new Set());
+    if (state.isStock === undefined) {
+      const { channel_values: _, ...checkpoint } = tuple.checkpoint;
+      const wanted = await rows.read(n, this.#notWritten(namespace, checkpointId, state));
+      const values = wanted.tuple.checkpoint.channel_values as Record<string, Serialized>;
+      await this.#run(
+        putCheckpoint(this.#schema, {
           ...place,
-          taskId: storable(taskId, "task ID"),
-          // Ours are read before stock's where both have one of a number.
-          replace: true,
-          writes,
-          ...(taskPath === "" ? {} : { taskPath: storable(taskPath, "task path") }),
+          parentId: row.d ?? undefined,
+          checkpoint: toStorableJson(JSON.stringify(checkpoint)),
+          metadata: splitLast(row.g ?? "", "\n")[0],
+          blobs: await this.#newBlobs(namespace, checkpointId, state, values),
         }),
-      ),
-    ];
-    for (const { text, values: parameters } of statements) await this.#client.query(text, parameters);
+      );
+    }
+    for (const [taskId, { taskPath, writes }] of tasksIn(page, row)) {
+      const path = taskPath === "" ? {} : { taskPath: storable(taskPath, "task path") };
+      // Ours are read before stock's where both have one of a number.
+      const more = { taskId: storable(taskId, "task ID"), replace: true, writes, ...path };
+      await this.#run(putTaskWrites(this.#schema, { ...place, ...more }));
+    }
+    await this.#drop(["lgr_writes", "lgr_write_counts"], checkpointKey(namespace, checkpointId));
+  }
+
+  async #run(statements: readonly Statement[]): Promise<void> {
+    for (const { text, values } of statements) await this.#client.query(text, values);
   }
 
   /** Channels whose values are to be written, or to be compared with what is there under their version. */
@@ -229,11 +234,14 @@ export class ThreadToStock {
     );
   }
 
-  async #dropOwnRows(): Promise<void> {
-    const gone = ["lgr_objects", "lgr_writes", "lgr_write_counts"].map(
-      (table) => `${table}_gone as (delete from "${this.#schema}".${table} where thread_key = $1::uuid)`,
-    );
-    await this.#client.query(`with ${gone.join(", ")} select 1`, [threadKey(this.#threadId)]);
+  /** @param checkpoint its key; absent for those of all, which then no longer have a row */
+  async #drop(tables: readonly string[], checkpoint?: string): Promise<void> {
+    const gone = tables.map((table) => {
+      const ofCheckpoint = checkpoint === undefined ? "" : " and checkpoint_key = $2::uuid";
+      return `${table}_gone as (delete from "${this.#schema}".${table} where thread_key = $1::uuid${ofCheckpoint})`;
+    });
+    const key = threadKey(this.#threadId);
+    await this.#client.query(`with ${gone.join(", ")} select 1`, checkpoint === undefined ? [key] : [key, checkpoint]);
   }
 
   #impossible(checkpointId: string, key: BlobKey, why: string): NotInStockFormatError {

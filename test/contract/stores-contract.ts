@@ -34,11 +34,14 @@ export function crashPointsContract(
   let token = 0;
   const stores = () => storesOf(persistence);
   const parts = async () => (await stores().streams.load(stream))?.parts ?? 0;
-  const held = async (holder: string): Promise<boolean> => {
+  const held = async (holder: string, forMs = 0): Promise<boolean> => {
     const answer = await stores().locks.acquire(key, "somebody else", 0);
-    if (answer.kind === "held") await stores().locks.release(key, answer.token);
-    else token = answer.token;
-    return answer.kind === "busy" && answer.holder === holder;
+    if (answer.kind === "held") {
+      await stores().locks.release(key, answer.token);
+      return false;
+    }
+    token = answer.token;
+    return answer.holder === holder && answer.expiresInMs > forMs;
   };
   const writes: readonly (readonly [name: string, write: () => Promise<unknown>, done: () => Promise<unknown>])[] = [
     ["attempts.append", () => stores().attempts.append(scope, failedAttempt(1)), () => stores().attempts.load(scope)],
@@ -61,6 +64,7 @@ export function crashPointsContract(
     ["cache.delete", () => stores().cache.delete(key), async () => (await stores().cache.get(key)) === undefined],
     ["locks.acquire", () => stores().locks.acquire(key, "first", 60_000), () => held("first")],
     ["locks.takeOver", () => stores().locks.takeOver(key, token, "second", 60_000), () => held("second")],
+    ["locks.renew", () => stores().locks.renew(key, token, 120_000), () => held("second", 60_000)],
     ["locks.release", () => stores().locks.release(key, token), async () => !(await held("second"))],
     ["streams.append", () => stores().streams.append(stream, streamPart(0)), parts],
     ["streams.append", () => stores().streams.append(stream, streamPart(1)), async () => (await parts()) === 2],

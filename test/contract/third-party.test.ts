@@ -9,15 +9,18 @@ import { openPersistence } from "langgraph-resilience";
 import { persistenceContract } from "langgraph-resilience/testing";
 import * as test from "vitest";
 import { createFolder } from "../support/databases.js";
-import { codeBlocks } from "../unit/docs/code-blocks.js";
-import { examplesIn, runModule } from "../unit/docs/run-blocks.js";
+import { codeBlocks, fileOf } from "../unit/docs/code-blocks.js";
+import { runModule } from "../unit/docs/run-blocks.js";
 
 const page = "docs/write-a-persistence-plugin.md";
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const blocks = codeBlocks(page, readFileSync(join(root, page), "utf8"));
-const [plugin] = examplesIn(blocks, ({ code }) => !code.includes("persistenceContract"));
-if (plugin === undefined) throw new Error(`${page} shows no plugin`);
-await runModule(plugin.code, import.meta.url, (specifier) => import(specifier));
+const begin = blocks.findIndex((block) => fileOf(block) === "jsonl.ts");
+const end = blocks.findIndex(
+  ({ language, flags }, at) => at > begin && language === "ts" && !flags.includes("continued"),
+);
+const plugin = blocks.slice(begin, end).map(({ code }) => code);
+await runModule(plugin.join("\n"), import.meta.url, (specifier) => import(specifier));
 
 const folder = createFolder();
 test.afterAll(() => folder.remove());

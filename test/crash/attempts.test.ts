@@ -3,7 +3,6 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { openPersistence, type Persistence, type RunResult, resumeThread, threadIdOf } from "langgraph-resilience";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -14,9 +13,10 @@ import {
   type TestDatabase,
   type TestFolder,
 } from "../support/databases.js";
+import { toRun } from "../support/start-script.js";
 import { begunIn, builderOf, type GraphName } from "./attempts.js";
 
-const child = fileURLToPath(new URL("attempts.child.ts", import.meta.url));
+const child = toRun(new URL("attempts.child.ts", import.meta.url));
 
 /** A thread of a graph, in one process after the other. */
 interface Thread {
@@ -47,7 +47,7 @@ function countsOn(urlOf: () => string, { sample = false } = {}) {
 
   /** @returns what the child printed */
   async function inChild({ id, journal, graph }: Thread, action: "run" | "resume", place: string): Promise<string> {
-    const process_ = spawn(process.execPath, ["--import", "tsx", child, urlOf(), id, journal, graph, place, action], {
+    const process_ = spawn(process.execPath, [...child, urlOf(), id, journal, graph, place, action], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const [output, [, signal]] = await Promise.all([text(process_.stdout), once(process_, "exit")]);

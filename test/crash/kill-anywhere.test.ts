@@ -3,7 +3,6 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { inspectThread, openPersistence, type Persistence, resumeThread, runThread } from "langgraph-resilience";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -13,16 +12,17 @@ import {
   type TestDatabase,
   type TestFolder,
 } from "../support/databases.js";
+import { toRun } from "../support/start-script.js";
 import { builder, FINAL, timesRun } from "./scenario.js";
 
 /** Every crash point, or, while one works, a sample of them. */
 const full = process.env.LGR_TEST_DEPTH === "full";
-const child = fileURLToPath(new URL("scenario.child.ts", import.meta.url));
+const child = toRun(new URL("scenario.child.ts", import.meta.url));
 
 async function runChild(
   ...parameters: readonly string[]
 ): Promise<{ code: number | null; signal: NodeJS.Signals | null; output: string }> {
-  const process_ = spawn(process.execPath, ["--import", "tsx", child, ...parameters], {
+  const process_ = spawn(process.execPath, [...child, ...parameters], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const [output, [code, signal]] = await Promise.all([text(process_.stdout), once(process_, "exit")]);

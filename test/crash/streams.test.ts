@@ -4,7 +4,6 @@ import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { fileURLToPath } from "node:url";
 import { type ChatRequest, type FaultyProvider, startFaultyProvider } from "langgraph-resilience/chaos";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -14,9 +13,10 @@ import {
   hasPostgres,
   type TestDatabase,
 } from "../support/databases.js";
+import { toRun } from "../support/start-script.js";
 import { GO_ON, INTERVAL, PROMPT, TEXT } from "./streams.js";
 
-const child = fileURLToPath(new URL("streams.child.ts", import.meta.url));
+const child = toRun(new URL("streams.child.ts", import.meta.url));
 const full = process.env.LGR_TEST_DEPTH === "full";
 
 /** What is generated before a process can know of it and die: one event of the stream. */
@@ -57,11 +57,9 @@ function textsOn(urlOf: () => string, everywhere: boolean) {
     for (const [index, place] of [...places, ""].entries()) {
       const journal = join(folder.path, `${thread}-${index}`);
       const action = index === 0 ? "run" : "resume";
-      const process_ = spawn(
-        process.execPath,
-        ["--import", "tsx", child, urlOf(), thread, provider.baseUrl, journal, place, action],
-        { stdio: ["ignore", "pipe", "inherit"] },
-      );
+      const process_ = spawn(process.execPath, [...child, urlOf(), thread, provider.baseUrl, journal, place, action], {
+        stdio: ["ignore", "pipe", "inherit"],
+      });
       const [output, [, signal]] = await Promise.all([text(process_.stdout), once(process_, "exit")]);
       expect(signal, `killed at ${place}: ${output.slice(0, 100)}`).toBe(place === "" ? null : "SIGKILL");
       came.push(charactersIn(journal));

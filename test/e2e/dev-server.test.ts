@@ -8,7 +8,7 @@ import { Client } from "@langchain/langgraph-sdk";
 import { threadIdOf } from "langgraph-resilience";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createDatabase, createFolder, describeOnPostgres, type TestDatabase } from "../support/databases.js";
-import { runLgr, startLgr, startNpmRun, TINY, untilPrinted } from "../support/run-lgr.js";
+import { runLgr, startLgr, startNpmRun, TINY, TINY_IN_CLONE, untilPrinted } from "../support/run-lgr.js";
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
@@ -194,7 +194,7 @@ describeOnPostgres("the development server on PostgreSQL", () => {
 describe("npm run dev", () => {
   it("leaves no server behind when npm is told to stop", async () => {
     const port = await freePort();
-    const npm = startNpmRun("dev", ["--config", TINY, "--db", "memory:", "--port", String(port)]);
+    const npm = startNpmRun("dev", ["--config", TINY_IN_CLONE, "--db", "memory:", "--port", String(port)]);
     const url = `http://127.0.0.1:${port}`;
     await untilPrinted(npm, /Server running at|Registering graph|Starting \d+ workers/);
     await untilAnswers(url);

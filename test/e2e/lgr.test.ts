@@ -30,7 +30,7 @@ function commands(dbOf: () => string) {
     await untilPrinted(child, /"type":"node.started"[^\n]*"sign"/);
     return { child, exit, go: () => writeFileSync(waitFor, "") };
   };
-  return { lgr, run, waiting };
+  return { base, lgr, run, waiting };
 }
 
 function story(dbOf: () => string): void {
@@ -75,7 +75,7 @@ function story(dbOf: () => string): void {
 
 /** What does not depend on the database: told on the quicker one that there is. */
 function wholeStory(dbOf: () => string): void {
-  const { lgr, run, waiting } = commands(dbOf);
+  const { base, lgr, run, waiting } = commands(dbOf);
 
   it("takes a person's own result", async () => {
     await run("provided", {}, "--fail", "sign=bug");
@@ -138,6 +138,19 @@ function wholeStory(dbOf: () => string): void {
     expect((await exit)[0]).toBe(130);
     go();
     expect(started((await lgr("--json", "resume", "cut-short")).objects())).toEqual(["sign", "file"]);
+  });
+
+  it("refuses a thread that another run has, or waits for it where it is told to", async () => {
+    const { child, exit, go } = await waiting("busy");
+    const refused = await lgr("--json", "resume", "busy");
+    expect(refused.code).toBe(7);
+    expect(refused.objects()).toMatchObject([{ type: "error", code: "THREAD_BUSY" }]);
+    expect(refused.stderr).toContain(`in use by process ${child.pid} on host`);
+    const patient = startLgr([...base(), "resume", "busy", "--wait", "60"]);
+    const done = once(patient, "exit");
+    await untilPrinted(patient, /in use by process \d+ on host .*; waiting up to 60 s/);
+    go();
+    expect([(await exit)[0], (await done)[0]]).toEqual([0, 0]);
   });
 
   it("goes on to the end of the run when its reader goes away", async () => {

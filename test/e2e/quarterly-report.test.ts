@@ -13,7 +13,7 @@ import {
   hasPostgres,
   type TestDatabase,
 } from "../support/databases.js";
-import { cleanEnvironment, runLgr, started } from "../support/run-lgr.js";
+import { CLONE, cleanEnvironment, runLgr, started } from "../support/run-lgr.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const folder = createFolder();
@@ -65,9 +65,7 @@ describe("npm start", () => {
   });
 });
 
-function story(dbOf: () => string): void {
-  const lgr = (...parameters: string[]) => runLgr(["--db", dbOf(), ...parameters]);
-
+function story(lgr: (...parameters: string[]) => ReturnType<typeof runLgr>): void {
   it("stops at a person when a step fails for good, and says what failed, what was tried and what may be done", async () => {
     const run = await lgr("run", "quarterly-report", "--thread", "q3", "--input", input, "--fail", "compileReport");
     expect(run.stderr).toBe("");
@@ -115,8 +113,9 @@ function branches(lgr: (...parameters: string[]) => ReturnType<typeof runLgr>): 
 
 describe("lgr run quarterly-report on the embedded Postgres", () => {
   const db = `pglite:${join(folder.path, "data")}`;
-  const lgr = (...parameters: string[]) => runLgr(["--db", db, ...parameters]);
-  story(() => db);
+  // In a clone, as the README says it.
+  const lgr = (...parameters: string[]) => runLgr(["--db", db, ...parameters], CLONE);
+  story(lgr);
 
   if (!hasPostgres) branches(lgr);
 
@@ -143,6 +142,7 @@ describeOnPostgres("lgr run quarterly-report on PostgreSQL", () => {
     database = await createDatabase();
   });
   afterAll(() => database.drop());
-  story(() => database.url);
-  branches((...parameters) => runLgr(["--db", database.url, ...parameters]));
+  const lgr = (...parameters: string[]) => runLgr(["--db", database.url, ...parameters]);
+  story(lgr);
+  branches(lgr);
 });

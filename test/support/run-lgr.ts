@@ -1,13 +1,31 @@
-/** `lgr` as a user runs it: a process of its own, in the project's folder. */
+/**
+ * `lgr` as a user runs it: a process of its own, in the project's folder. Where nothing else is said it is the command as
+ * it is published, compiled, which starts in a third of the time; in full depth it is the one of a clone.
+ */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { inject } from "vitest";
+
+/** Where `bin/lgr.js` is, and where the projects are that it is given. */
+interface Installation {
+  readonly home: string;
+  readonly projects: string;
+}
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
+/** TypeScript as it is, through tsx. */
+export const CLONE: Installation = { home: root, projects: root };
+const compiled = inject("compiledFolder");
+const PUBLISHED: Installation =
+  !compiled || process.env.LGR_TEST_DEPTH === "full" ? CLONE : { home: compiled, projects: join(compiled, "dist") };
+
+const tinyIn = ({ projects }: Installation) => join(projects, "test/support/projects/tiny/langgraph.json");
 /** A project of three quick steps, for what does not need the real one. */
-export const TINY = fileURLToPath(new URL("projects/tiny/langgraph.json", import.meta.url));
-const lgr = fileURLToPath(new URL("../../bin/lgr.js", import.meta.url));
+export const TINY = tinyIn(PUBLISHED);
+export const TINY_IN_CLONE = tinyIn(CLONE);
 
 export interface LgrResult {
   readonly code: number | null;
@@ -33,19 +51,16 @@ export function startNpmRun(script: string, parameters: readonly string[]): Chil
   });
 }
 
-export function startLgr(parameters: readonly string[], extra: Readonly<Record<string, string>> = {}): ChildProcess {
-  return spawn(process.execPath, [lgr, ...parameters], {
-    cwd: root,
-    env: cleanEnvironment(extra),
+export function startLgr(parameters: readonly string[], { home, projects } = PUBLISHED): ChildProcess {
+  return spawn(process.execPath, [join(home, "bin/lgr.js"), ...parameters], {
+    cwd: projects,
+    env: cleanEnvironment(),
     stdio: ["ignore", "pipe", "pipe"],
   });
 }
 
-export async function runLgr(
-  parameters: readonly string[],
-  extra: Readonly<Record<string, string>> = {},
-): Promise<LgrResult> {
-  const child = startLgr(parameters, extra);
+export async function runLgr(parameters: readonly string[], installation = PUBLISHED): Promise<LgrResult> {
+  const child = startLgr(parameters, installation);
   if (child.stdout === null || child.stderr === null) throw new Error("lgr was started without pipes");
   const [stdout, stderr, [code, signal]] = await Promise.all([
     text(child.stdout),

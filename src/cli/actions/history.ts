@@ -1,6 +1,10 @@
 import type { StateSnapshot } from "@langchain/langgraph";
+import type { BaseCheckpointSaver, CheckpointTuple } from "@langchain/langgraph-checkpoint";
 import { ThreadError } from "../../errors/own-errors.js";
+import type { CheckpointCorruptError } from "../../errors/persistence-errors.js";
+import { ifDamage, isDamage } from "../../langgraph/threads/damage.js";
 import { inspectThread } from "../../langgraph/threads/inspect-thread.js";
+import { listSound } from "../../persistence/list-sound.js";
 import { commandName } from "../command-name.js";
 import { type GlobalOptions, withScope } from "../command-scope.js";
 import { positiveInteger } from "../option-values.js";
@@ -12,6 +16,8 @@ export interface HistoryFlags {
 }
 
 interface GraphWithHistory {
+  readonly checkpointer: BaseCheckpointSaver;
+  getState(config: object): Promise<StateSnapshot>;
   getStateHistory(config: object, options: { limit: number }): AsyncIterable<StateSnapshot>;
 }
 
@@ -30,20 +36,19 @@ export async function history(thread: string, flags: HistoryFlags, global: Globa
     );
     output.line();
     const rows: string[][] = [];
-    const config = { configurable: { thread_id: inspection.threadId } };
-    for await (const snapshot of (graph as unknown as GraphWithHistory).getStateHistory(config, {
-      limit: positiveInteger("--limit", flags.limit),
-    })) {
-      const row = rowOf(snapshot, inspection.checkpointId);
+    const limit = positiveInteger("--limit", flags.limit);
+    const found = await historyOf(graph as unknown as GraphWithHistory, inspection.threadId, limit);
+    for (const one of found) {
+      const row = "damage" in one ? damagedRow(one, inspection.checkpointId) : rowOf(one, inspection.checkpointId);
       output.object({ type: "checkpoint", ...row });
       rows.push([
         row.head ? "→" : "",
         row.id,
         row.parent ?? "",
-        String(row.step),
+        "step" in row ? String(row.step) : "",
         row.source,
-        row.createdAt,
-        row.next.join(", ") || "end",
+        row.createdAt ?? "",
+        "next" in row ? row.next.join(", ") || "end" : "",
         row.note,
       ]);
     }
@@ -54,6 +59,56 @@ export async function history(thread: string, flags: HistoryFlags, global: Globa
       `Go on from one of them, as a branch of its own:  ${commandName()} resume ${thread} --from <checkpoint>`,
     );
   });
+}
+
+/** A checkpoint that cannot be shown. The damage may be in another one that it stands on. */
+interface Damaged {
+  readonly id: string;
+  readonly parent: string | undefined;
+  readonly damage: CheckpointCorruptError;
+}
+type Found = StateSnapshot | Damaged;
+
+/** Newest first. The usual way ends at the first damage, so where there is one each checkpoint is read by itself. */
+async function historyOf(graph: GraphWithHistory, threadId: string, limit: number): Promise<Found[]> {
+  const config = { configurable: { thread_id: threadId, checkpoint_ns: "" } };
+  try {
+    const found: Found[] = [];
+    for await (const snapshot of graph.getStateHistory(config, { limit })) found.push(snapshot);
+    return found;
+  } catch (error) {
+    if (!isDamage(error)) throw error;
+  }
+  const found: Found[] = [];
+  for await (const one of listSound(graph.checkpointer, config, { limit }))
+    found.push(isDamage(one) ? damagedItself(one) : await shown(graph, one));
+  return found;
+}
+
+function damagedItself(damage: CheckpointCorruptError): Damaged {
+  const { checkpointId, parentId } = damage.place;
+  return { id: checkpointId, parent: parentId, damage };
+}
+
+async function shown(graph: GraphWithHistory, { config, parentConfig }: CheckpointTuple): Promise<Found> {
+  const found = await graph.getState(config).catch(ifDamage);
+  if (!isDamage(found)) return found;
+  const parent = parentConfig?.configurable?.checkpoint_id as string | undefined;
+  return { id: String(config.configurable?.checkpoint_id), parent, damage: found };
+}
+
+function damagedRow({ id, parent, damage }: Damaged, head: string | undefined) {
+  const { part, checkpointId } = damage.place;
+  const damaged = checkpointId === id ? part : `${part} of ${checkpointId}`;
+  return {
+    id,
+    ...(parent === undefined ? {} : { parent }),
+    head: id === head,
+    source: "?",
+    createdAt: undefined,
+    damaged,
+    note: `damaged: ${damaged}`,
+  };
 }
 
 function rowOf(snapshot: StateSnapshot, head: string | undefined) {

@@ -1,12 +1,13 @@
 import { userInfo } from "node:os";
 import { ConfigError } from "../../errors/own-errors.js";
+import { LAST_SOUND } from "../../langgraph/threads/damage.js";
 import type { GraphLike } from "../../langgraph/threads/graph.js";
 import { inspectThread } from "../../langgraph/threads/inspect-thread.js";
 import { resumeThread } from "../../langgraph/threads/resume-thread.js";
 import { type GlobalOptions, withScope } from "../command-scope.js";
 import { EXIT, exitCodeOfStatus } from "../exit-codes.js";
 import { jsonOption } from "../json-option.js";
-import { parseFaults } from "../option-values.js";
+import { parseFaults, waitMsOf } from "../option-values.js";
 import { printResult } from "../output.js";
 import { onStopSignals } from "../stop-signals.js";
 import { inTurn } from "../thread-in-turn.js";
@@ -22,6 +23,7 @@ export interface ResumeFlags {
   readonly reason?: string;
   readonly question?: string;
   readonly from?: string;
+  readonly fromLastSound?: true;
   readonly graph?: string;
   readonly as?: string;
   readonly fail: readonly string[];
@@ -30,7 +32,9 @@ export interface ResumeFlags {
 
 export async function resume(thread: string, flags: ResumeFlags, global: GlobalOptions): Promise<number> {
   const decision = await decisionOf(flags);
+  const from = fromOf(flags);
   const injectFaults = parseFaults(flags.fail);
+  const waitMs = waitMsOf(flags.wait);
   return await withScope(global, async (scope) => {
     const { name, graph } = await scope.graphOfThread(thread, flags.graph);
     const { output } = scope;
@@ -38,7 +42,7 @@ export async function resume(thread: string, flags: ResumeFlags, global: GlobalO
     const answerTo = flags.question === undefined ? undefined : await questionId(graph, thread, flags.question);
     const stop = onStopSignals(() => process.exit(EXIT.stopped));
     try {
-      const result = await inTurn(output, flags.wait, (locking) =>
+      const result = await inTurn(output, waitMs, (locking) =>
         resumeThread(graph, thread, decision, {
           graphName: name,
           ...locking,
@@ -46,7 +50,7 @@ export async function resume(thread: string, flags: ResumeFlags, global: GlobalO
           signal: stop.signal,
           onEvent: output.onEvent,
           injectFaults,
-          ...(flags.from === undefined ? {} : { from: flags.from }),
+          ...(from === undefined ? {} : { from }),
           ...(answerTo === undefined ? {} : { answerTo }),
         }),
       );
@@ -56,6 +60,12 @@ export async function resume(thread: string, flags: ResumeFlags, global: GlobalO
       stop.dispose();
     }
   });
+}
+
+function fromOf({ from, fromLastSound }: ResumeFlags): string | undefined {
+  if (fromLastSound === undefined) return from;
+  if (from !== undefined) throw new ConfigError("--from and --from-last-sound name two places; give one of them");
+  return LAST_SOUND;
 }
 
 /** The decision the flags describe; undefined when they describe none. */

@@ -3,7 +3,7 @@ import { runThread } from "../../langgraph/threads/run-thread.js";
 import { type GlobalOptions, withScope } from "../command-scope.js";
 import { EXIT, exitCodeOfStatus } from "../exit-codes.js";
 import { jsonOption } from "../json-option.js";
-import { parseFaults, positiveInteger } from "../option-values.js";
+import { parseFaults, positiveInteger, waitMsOf } from "../option-values.js";
 import { printResult } from "../output.js";
 import { onStopSignals } from "../stop-signals.js";
 import { inTurn } from "../thread-in-turn.js";
@@ -20,13 +20,14 @@ export interface RunFlags {
 export async function run(graphName: string, flags: RunFlags, global: GlobalOptions): Promise<number> {
   const input = await jsonOption("--input", flags.input ?? "{}");
   const injectFaults = parseFaults(flags.fail);
+  const waitMs = waitMsOf(flags.wait);
   return await withScope(global, async ({ graph, output, persistence }) => {
     const threadId = flags.thread ?? `${graphName}-${new Date(systemClock.now()).toISOString().replace(/[:.]/g, "-")}`;
     const loaded = await graph(graphName);
     output.line(`Thread ${threadId} on ${persistence.description}`);
     const stop = onStopSignals(() => process.exit(EXIT.stopped));
     try {
-      const result = await inTurn(output, flags.wait, (locking) =>
+      const result = await inTurn(output, waitMs, (locking) =>
         runThread(loaded, input, {
           threadId,
           ifExists: flags.ifExists,

@@ -51,7 +51,8 @@ async function standing({ graph, project }: CommandScope, record: ThreadRecord):
     return knownStatus(record) ?? "unknown";
   }
   try {
-    const { status } = await inspectThread(await graph(record.graph), record.threadId);
+    const { status, damage } = await inspectThread(await graph(record.graph), record.threadId);
+    if (damage !== undefined) return "damaged";
     return status === "interrupted" && record.status === "running" ? "running or interrupted" : status;
   } catch (error) {
     // One graph that cannot be loaded must not hide the other threads.

@@ -23,12 +23,16 @@ export function addResumeCommand(program: Command): void {
     .option("--answer <json>", "answer an interrupt of the graph's own")
     .option("-q, --question <id|node>", "which question, when several are open")
     .option("--from <checkpoint>", "go on from an earlier checkpoint, as a branch of its own")
+    .option(
+      "--from-last-sound",
+      "where the newest checkpoint is damaged, go on from the last one that is not; the steps after that run again",
+    )
     .option("--wait [seconds]", "when another run has the thread, wait for it (default: as long as it takes)")
     .option("--graph <name>", "the graph, where it is not stored with the thread")
     .option("--fail <node[=category]>", "rehearse a failure; repeatable", collect, [])
     .addHelpText(
       "after",
-      `\nExamples:\n  lgr resume q3\n  lgr resume q3 --action retry\n  lgr resume q3 --action provide --result '{"report":"…"}'\n  lgr resume q3 --from <checkpoint>   # see lgr history q3`,
+      `\nExamples:\n  lgr resume q3\n  lgr resume q3 --action retry\n  lgr resume q3 --action provide --result '{"report":"…"}'\n  lgr resume q3 --from <checkpoint>   # see lgr history q3\n  lgr resume q3 --from-last-sound     # after CheckpointCorruptError`,
     )
     .action(async (thread: string, flags: ResumeFlags, command: Command) => {
       const { resume } = await import("../actions/resume.js");

@@ -19,7 +19,7 @@ export interface RunnableGraph {
   readonly builder?: object;
   getSubgraphs?(namespace: undefined, recurse: boolean): Iterable<[string, Pick<RunnableGraph, "builder">]>;
   invoke(input: unknown, config: LangGraphRunnableConfig & { readonly durability?: Durability }): Promise<unknown>;
-  getState(config: LangGraphRunnableConfig): Promise<StateSnapshot>;
+  getState(config: LangGraphRunnableConfig, options?: { readonly subgraphs?: boolean }): Promise<StateSnapshot>;
   updateState(config: LangGraphRunnableConfig, values: null): Promise<LangGraphRunnableConfig>;
 }
 

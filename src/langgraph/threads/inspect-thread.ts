@@ -2,9 +2,12 @@ import type { StateSnapshot } from "@langchain/langgraph";
 import type { CheckpointTuple } from "@langchain/langgraph-checkpoint";
 import { persistenceOf } from "../../core/persistence-of.js";
 import type { ThreadRecord, ThreadStatus } from "../../core/ports.js";
+import { shellQuote } from "../../core/shell-quote.js";
+import type { CheckpointCorruptError } from "../../errors/persistence-errors.js";
 import { type InterventionRequest, isInterventionRequest } from "../../recovery/intervention-request.js";
 import { REENTRIES } from "../envelope.js";
 import { answeredTasks, finishedTasks } from "../internals.js";
+import { isDamage, type UsableState, unusableState } from "./damage.js";
 import { type GraphLike, type RunnableGraph, runnableGraph } from "./graph.js";
 import { resolveThread, type ThreadRef } from "./resolve-thread.js";
 
@@ -40,6 +43,8 @@ export interface ThreadInspection extends ThreadRef {
   readonly step?: number;
   readonly values: Readonly<Record<string, unknown>>;
   readonly createdAt?: string;
+  /** Present when what is stored of the newest checkpoint is damaged; `values` are then empty. */
+  readonly damage?: CheckpointCorruptError;
 }
 
 /**
@@ -52,22 +57,52 @@ export async function inspectThread(graph: GraphLike, nameOrId: string): Promise
   return inspectResolved(runnable, await resolveThread(runnable, nameOrId));
 }
 
-export async function inspectResolved(graph: RunnableGraph, ref: ThreadRef): Promise<ThreadInspection> {
+export async function inspectResolved(
+  graph: RunnableGraph,
+  ref: ThreadRef,
+  options: { readonly usableState?: UsableState | undefined; readonly goesBack?: boolean } = {},
+): Promise<ThreadInspection> {
   const record = await persistenceOf(graph.checkpointer)?.threads.get(ref.threadId);
   const config = { configurable: { thread_id: ref.threadId } };
-  const snapshot = await graph.getState(config).catch(async (error: unknown) => {
-    const stored = await graph.checkpointer.getTuple(config);
-    if (stored === undefined || (error as { name?: unknown }).name !== "InvalidUpdateError") throw error;
-    return unreadable(stored, error);
-  });
+  // Whoever can go back also looks at what the subgraphs stand on: better now than in the middle of the run.
+  const snapshot = await graph
+    .getState(config, { subgraphs: options.goesBack === true })
+    .catch(async (error: unknown) => {
+      if (isDamage(error)) return damaged(error, ref);
+      const stored = await graph.checkpointer.getTuple(config);
+      if (stored === undefined || (error as { name?: unknown }).name !== "InvalidUpdateError") throw error;
+      return unreadable(stored, error);
+    });
   if ("status" in snapshot)
     return { ...ref, ...snapshot, ...(record?.graph === undefined ? {} : { graph: record.graph }) };
+  const unusable = unusableState(snapshot, ref, options.usableState);
+  if (unusable !== undefined) return { ...ref, ...damaged(unusable, ref), values: ownValues(snapshot.values) };
   const checkpoint =
     snapshot.config.configurable?.checkpoint_id === undefined
       ? undefined
       : await graph.checkpointer.getTuple(snapshot.config);
   const writes = checkpoint?.pendingWrites ?? [];
   return describeSnapshot(snapshot, ref, record, finishedTasks(writes), answeredTasks(writes));
+}
+
+/** A thread whose newest checkpoint cannot be gone on from. */
+function damaged(
+  damage: CheckpointCorruptError,
+  { name, threadId }: ThreadRef,
+): Omit<ThreadInspection, keyof ThreadRef> {
+  const { part, checkpointId, namespace } = damage.place;
+  return {
+    stored: true,
+    status: "failed",
+    canResume: false,
+    why: `what is stored of it is damaged (${part}, of checkpoint ${checkpointId}); lgr resume ${shellQuote(name ?? threadId)} --from-last-sound goes on from the last sound checkpoint`,
+    next: [],
+    waitingFor: [],
+    error: damage.message,
+    ...(namespace === "" ? { checkpointId } : {}),
+    values: {},
+    damage,
+  };
 }
 
 /** A thread that stands between steps whose updates contradict each other: LangGraph cannot even show its state. */

@@ -1,6 +1,7 @@
 import { persistenceOf } from "../../core/persistence-of.js";
 import { isUuid, threadIdOf } from "../../core/thread-id.js";
 import { ConfigError } from "../../errors/own-errors.js";
+import { isDamage } from "./damage.js";
 import type { RunnableGraph } from "./graph.js";
 
 export interface ThreadRef {
@@ -23,6 +24,9 @@ export async function resolveThread(graph: RunnableGraph, nameOrId: string): Pro
   }
   const known = await threads?.findByName(nameOrId);
   if (known !== undefined) return { threadId: known.threadId, name: nameOrId };
-  const foreign = await graph.checkpointer.getTuple({ configurable: { thread_id: nameOrId } });
-  return foreign === undefined ? { threadId: threadIdOf(nameOrId), name: nameOrId } : { threadId: nameOrId };
+  const isForeign = await graph.checkpointer.getTuple({ configurable: { thread_id: nameOrId } }).then(
+    (tuple) => tuple !== undefined,
+    (error: unknown) => isDamage(error) || Promise.reject(error),
+  );
+  return isForeign ? { threadId: nameOrId } : { threadId: threadIdOf(nameOrId), name: nameOrId };
 }

@@ -1,4 +1,5 @@
 import { Command } from "@langchain/langgraph";
+import type { WentBack } from "../../core/events.js";
 import { persistenceOf } from "../../core/persistence-of.js";
 import { RUN_HOLD, type RunHold } from "../../core/run-hold.js";
 import { DecisionRefusedError, ThreadError } from "../../errors/own-errors.js";
@@ -6,13 +7,18 @@ import type { Decision } from "../../recovery/decision.js";
 import { checkDecision, type InterventionRequest } from "../../recovery/intervention-request.js";
 import { TAKEOVER_KEY } from "../attempt-history.js";
 import { hasInterrupt } from "../internals.js";
+import { type DamagePlan, damagePlan, ifDamage, isDamage, LAST_SOUND, wayBack } from "./damage.js";
 import { type GraphLike, type RunnableGraph, runnableGraph } from "./graph.js";
 import { inspectResolved, type PendingInterrupt, type ThreadInspection } from "./inspect-thread.js";
 import { resolveThread, type ThreadRef } from "./resolve-thread.js";
 import { type RunOptions, type RunResult, runToEnd, type ThreadRun, withRun } from "./run.js";
+import { putStandIn } from "./stand-in.js";
 
 export interface ResumeOptions extends RunOptions {
-  /** A checkpoint ID: go on from there as a branch of its own; what came after it stays in the history. */
+  /**
+   * A checkpoint ID: go on from there as a branch of its own; what came after it stays in the history. "lastSound": where
+   * the newest checkpoint is damaged, go on from the last one that is not.
+   */
   readonly from?: string;
   /** Which question the decision answers, when several are open: an interrupt ID or the name of the failed node. */
   readonly answerTo?: string;
@@ -26,6 +32,7 @@ export interface ResumeOptions extends RunOptions {
  * @param decision for a request of the human rung a {@link Decision}; for an interrupt of your own whatever it expects
  * @throws ThreadError THREAD_NOT_FOUND when nothing is stored, THREAD_NOT_RESUMABLE when there is nothing to go on with
  * @throws DecisionRefusedError when the decision fits no open question; the question stays open
+ * @throws CheckpointCorruptError when its newest checkpoint is damaged, and neither `from` nor `onCorrupt` lets it go back
  * @throws ThreadBusyError when another run has the thread; nothing was changed
  * @throws CancelledError when it is told to stop while it waits for the thread
  */
@@ -50,8 +57,9 @@ export async function resumeThread(
   const runnable = runnableGraph(graph, "resumeThread()");
   const ref = await resolveThread(runnable, nameOrId);
   const { from, answerTo, ...run } = options;
+  const plan = damagePlan("resumeThread()", options, from);
   return await withRun("resumeThread()", runnable, ref, run, async (locked) =>
-    resumeResolved(locked, await inspectResolved(runnable, ref), decision, { from, answerTo }),
+    resumeResolved(locked, await inspectResolved(runnable, ref, plan), decision, { from, answerTo, plan }),
   );
 }
 
@@ -59,13 +67,15 @@ export async function resumeThread(
 interface Where {
   readonly from?: string | undefined;
   readonly answerTo?: string | undefined;
+  /** What to do about a damage; default: refuse. */
+  readonly plan?: DamagePlan;
 }
 
 export async function resumeResolved(
   run: ThreadRun,
   stored: ThreadInspection,
   decision: unknown,
-  { from, answerTo }: Where = {},
+  { from, answerTo, plan }: Where = {},
 ): Promise<RunResult> {
   const { graph, ref } = run;
   const label = labelOf(ref);
@@ -75,7 +85,12 @@ export async function resumeResolved(
       `Nothing is stored for thread "${label}": it was never started, or its process died before the first checkpoint. Start it anew with its input, e.g. lgr run <graph> --thread ${label} --input '{…}'`,
     );
   }
-  if (from !== undefined) return await resumeFrom(run, from, decision, answerTo);
+  if (from !== undefined && from !== LAST_SOUND) return await resumeFrom(run, from, decision, answerTo);
+  if (stored.damage !== undefined) {
+    if (plan?.goesBack !== true) throw stored.damage;
+    const wentBack = await wayBack(graph, ref, stored.damage, plan);
+    return await resumeFrom(run, wentBack.checkpointId, decision, answerTo, wentBack);
+  }
   if (stored.status === "aborted")
     throw new ThreadError(
       "THREAD_NOT_RESUMABLE",
@@ -136,6 +151,7 @@ async function resumeFrom(
   from: string,
   decision: unknown,
   answerTo: string | undefined,
+  wentBack?: WentBack,
 ): Promise<RunResult> {
   const { graph, ref, lock } = run;
   const label = labelOf(ref);
@@ -153,15 +169,18 @@ async function resumeFrom(
       `Thread "${label}" asked nothing at checkpoint ${from}, so there is nothing to decide there; resume from it first, and answer what is asked then`,
     );
   }
-  const head = await graph.checkpointer.getTuple({ configurable: { thread_id: ref.threadId, checkpoint_ns: "" } });
-  const isHead = head?.checkpoint.id === from;
+  const newest = { configurable: { thread_id: ref.threadId, checkpoint_ns: "" } };
+  const head = await graph.checkpointer.getTuple(newest).catch(ifDamage);
+  const isHead = head !== undefined && !isDamage(head) && head.checkpoint.id === from;
+  const hold: RunHold = { ...(lock.lease === undefined ? {} : { lease: lock.lease }), abort: () => {} };
+  if (isDamage(head)) await putStandIn(graph, stored, head, hold);
   if (isHead) {
-    const hold: RunHold = { ...(lock.lease === undefined ? {} : { lease: lock.lease }), abort: () => {} };
     await graph.updateState({ configurable: { ...target.configurable, [RUN_HOLD]: hold } }, null);
   }
-  const result = await runToEnd(run, { input: null, resumed: true, from: isHead ? undefined : from });
+  const result = await runToEnd(run, { input: null, resumed: true, from: isHead ? undefined : from, wentBack });
   if (decision === undefined || lock.loss.aborted) return result;
-  return await resumeResolved(run, await inspectResolved(graph, ref), decision, { answerTo });
+  const answered = await resumeResolved(run, await inspectResolved(graph, ref), decision, { answerTo });
+  return wentBack === undefined ? answered : { ...answered, wentBack };
 }
 
 function openQuestion(stored: ThreadInspection, answerTo: string | undefined, label: string): PendingInterrupt {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseOptions } from "../../core/options.js";
 import { persistenceOf } from "../../core/persistence-of.js";
 import { ThreadError } from "../../errors/own-errors.js";
+import { type DamagePlan, damagePlan } from "./damage.js";
 import { type GraphLike, graphNameOf, runnableGraph } from "./graph.js";
 import { inspectResolved } from "./inspect-thread.js";
 import { resolveThread } from "./resolve-thread.js";
@@ -24,6 +25,7 @@ const ifExistsSchema = z.enum(["resume", "refuse", "newTurn"]).default("resume")
  * Starts a graph on a thread, or goes on with the thread if it is stored. Failures of the run are returned, not thrown.
  *
  * @throws ThreadError THREAD_EXISTS when the thread is stored and `ifExists` is "refuse", or when it belongs to another graph
+ * @throws CheckpointCorruptError when its newest checkpoint is damaged, and `onCorrupt` does not let it go back
  * @throws ThreadBusyError when another run has the thread; nothing was changed
  * @throws CancelledError when it is told to stop while it waits for the thread
  * @throws ConfigError for a graph without a checkpointer, and for wrong options
@@ -31,18 +33,20 @@ const ifExistsSchema = z.enum(["resume", "refuse", "newTurn"]).default("resume")
 export async function runThread(graph: GraphLike, input: unknown, options: RunThreadOptions): Promise<RunResult> {
   const runnable = runnableGraph(graph, "runThread()");
   const { threadId, ifExists: given, ...run } = options;
+  const plan = damagePlan("runThread()", options);
   const ifExists = parseOptions("runThread(): ifExists", ifExistsSchema, given ?? "resume");
   const ref = await resolveThread(runnable, threadId);
-  return await withRun("runThread()", runnable, ref, run, (locked) => runLocked(locked, input, ifExists));
+  return await withRun("runThread()", runnable, ref, run, (locked) => runLocked(locked, input, ifExists, plan));
 }
 
 async function runLocked(
   run: ThreadRun,
   input: unknown,
   ifExists: NonNullable<RunThreadOptions["ifExists"]>,
+  plan: DamagePlan,
 ): Promise<RunResult> {
   const { graph, ref, options } = run;
-  const stored = await inspectResolved(graph, ref);
+  const stored = await inspectResolved(graph, ref, plan);
   if (!stored.stored) return await runToEnd(run, { input, resumed: false });
   const label = ref.name ?? ref.threadId;
   const record = await persistenceOf(graph.checkpointer)?.threads.get(ref.threadId);
@@ -60,8 +64,9 @@ async function runLocked(
         `Thread "${label}" exists already (${stored.status}); resume it, or choose another name`,
       );
     case "newTurn":
+      if (stored.damage !== undefined) throw stored.damage;
       return await runToEnd(run, { input, resumed: false });
     case "resume":
-      return await resumeResolved(run, stored, undefined);
+      return await resumeResolved(run, stored, undefined, { plan });
   }
 }

@@ -1,7 +1,7 @@
 /** One run of a graph on a thread, from the record of its start to the record of its end. */
 import { isGraphDrained, type RunControl } from "@langchain/langgraph";
 import { Cancellation } from "../../core/abort.js";
-import type { ResilienceEvent } from "../../core/events.js";
+import type { ResilienceEvent, WentBack } from "../../core/events.js";
 import { eventsOf, persistenceOf } from "../../core/persistence-of.js";
 import type { ThreadStatus } from "../../core/ports.js";
 import { redactText } from "../../core/redact.js";
@@ -13,12 +13,13 @@ import { THREAD_NAME_KEY } from "../human-intervention.js";
 import { ANSWER_REFUSED } from "../internals.js";
 import { FAULTS_KEY } from "../run-context.js";
 import { type LockOptions, type ThreadLock, withThreadLock } from "../thread-lock.js";
+import type { DamageOptions } from "./damage.js";
 import { type Durability, graphNameOf, type RunnableGraph } from "./graph.js";
 import { checkFaults } from "./injected-faults.js";
 import { errorText, inspectResolved, type PendingInterrupt, type ThreadInspection } from "./inspect-thread.js";
 import type { ThreadRef } from "./resolve-thread.js";
 
-export interface RunOptions {
+export interface RunOptions extends DamageOptions {
   /** The graph's key in langgraph.json; default the name it was compiled with. Stored with the thread. */
   readonly graphName?: string;
   /**
@@ -60,6 +61,8 @@ export interface RunResult extends ThreadRef {
   readonly unreadable?: true;
   /** Nodes that a resume would run. */
   readonly next: readonly string[];
+  /** Present when it went on from before a damaged checkpoint. */
+  readonly wentBack?: WentBack;
   /** False when there was nothing to run: the thread had finished, or waits for an answer that was not given. */
   readonly ran: boolean;
 }
@@ -77,6 +80,7 @@ interface Beginning {
   readonly input: unknown;
   readonly resumed: boolean;
   readonly from?: string | undefined;
+  readonly wentBack?: WentBack | undefined;
 }
 
 /** Does the work while it holds the thread, see thread-lock.ts. */
@@ -113,10 +117,12 @@ export async function runToEnd(run: ThreadRun, beginning: Beginning): Promise<Ru
       error: null,
     });
     events.emit("run.started", context, { resumed: beginning.resumed });
+    const { wentBack } = beginning;
+    if (wentBack !== undefined) events.emit("run.wentBack", context, wentBack);
     const result = await outcome(run, await invoke(run, beginning, graphName));
     const message = result.error === undefined ? undefined : errorText(result.error);
     events.emit("run.finished", context, { outcome: result.status, ...(message === undefined ? {} : { message }) });
-    return result;
+    return wentBack === undefined ? result : { ...result, wentBack };
   } finally {
     unsubscribe?.();
   }
@@ -136,6 +142,7 @@ async function outcome({ graph, ref, lock }: ThreadRun, endedBy: Error | undefin
     const held = await lock.isHeld();
     if (!held) failure = asError(lock.loss.reason);
     const inspection = await inspectResolved(graph, ref);
+    failure ??= inspection.damage;
     const status = statusOf(failure, inspection);
     const error = status === "drained" ? undefined : failure;
     const message = error === undefined ? null : redactText(errorText(error));

@@ -9,14 +9,18 @@ import {
   TASKS,
 } from "@langchain/langgraph-checkpoint";
 import { CheckpointCorruptError } from "../../errors/persistence-errors.js";
-import { uuidArray } from "./binary-array.js";
+import type { Statement } from "../sql-pool.js";
+import { textArray, uuidArray } from "./binary-array.js";
 import { CheckpointRows, type ReadCheckpoint, theCheckpoint } from "./checkpoint-rows.js";
 import type { Database } from "./database.js";
+import { DeltaHistories } from "./delta-history.js";
 import { headerChannelsSql } from "./header.js";
-import { ancestorsSql, objectsSql, type ReadRow, readSql } from "./read-statement.js";
+import { ReadQueue, type Wanted } from "./read-queue.js";
+import { ancestorsSql, objectsSql, type ReadRow, readSql, severalSql } from "./read-statement.js";
 import type { CheckpointState, StateCache } from "./state-cache.js";
 import { storable } from "./storable.js";
 import { checkpointKey, threadKey } from "./stored-object.js";
+import type { StandingValue } from "./stored-value.js";
 
 export interface ReaderOptions {
   readonly schema: string;
@@ -36,13 +40,22 @@ export class CheckpointReader {
   readonly #options: ReaderOptions;
   readonly #latest: string;
   readonly #byId: string;
-  readonly #ancestors: string;
+  readonly #several: string;
+  readonly #deltas: DeltaHistories;
+  readonly #queue = new ReadQueue((wanted) => this.#readTogether(wanted));
 
   constructor(options: ReaderOptions) {
     this.#options = options;
     this.#latest = readSql({ ...options, head: `${inPlace} order by cp.checkpoint_id desc limit 1`, known: 3 });
     this.#byId = readSql({ ...options, head: `${inPlace} and cp.checkpoint_id = $3`, known: 4 });
-    this.#ancestors = ancestorsSql({ ...options, channels: 4, known: 5 });
+    this.#several = severalSql(options);
+    this.#deltas = new DeltaHistories({
+      serde: options.serde,
+      sql: ancestorsSql(options),
+      name: nameOf("ancestors", options.schema),
+      read: (statement) => this.#rows(statement),
+      addMissing: (rows, n, channels) => this.#addMissing(rows, n, channels),
+    });
   }
 
   async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
@@ -98,56 +111,23 @@ export class CheckpointReader {
     channels: readonly string[],
   ): Promise<Record<string, DeltaChannelHistory>> {
     const { thread_id, checkpoint_ns = "" } = config.configurable ?? {};
-    const checkpointId = getCheckpointId(config) || (await this.#latestId(config));
-    const rows =
-      checkpointId === undefined
-        ? undefined
-        : await this.#rows({
-            text: this.#ancestors,
-            name: `lgr1_ancestors_${this.#options.schema}`.slice(0, 63),
-            values: [
-              storable(thread_id, "thread_id"),
-              storable(checkpoint_ns, "checkpoint_ns"),
-              storable(checkpointId, "checkpoint_id"),
-              channels,
-              uuidArray([]),
-            ],
-          });
-    const found = new Map(
-      channels.map((channel) => [channel, { writes: [] as CheckpointTuple["pendingWrites"] & object }]),
-    );
-    const seeds = new Map<string, unknown>();
-    const open = new Set(channels);
-    const count = rows?.length ?? 0;
-    if (count === 0 && checkpointId !== undefined) await this.#refuseLost(config, checkpointId);
-    // The first row is the checkpoint itself, of which only the header counts.
-    let versions = rows?.versions(0);
-    for (let n = 1; n < count && open.size > 0; n += 1) {
-      if (rows === undefined) break;
-      await this.#addMissing(rows, n, open);
-      const { tuple } = await rows.read(n, open);
-      versions = rows.versions(n);
-      const own = new Map<string, CheckpointTuple["pendingWrites"] & object>();
-      for (const write of tuple.pendingWrites ?? []) {
-        if (open.has(write[1])) own.set(write[1], [...(own.get(write[1]) ?? []), write]);
-      }
-      for (const [channel, writes] of own) found.get(channel)?.writes.push(...writes.reverse());
-      const values = tuple.checkpoint.channel_values;
-      for (const channel of open) {
-        if (!Object.hasOwn(values, channel) || values[channel] === undefined) continue;
-        seeds.set(channel, values[channel]);
-        open.delete(channel);
-      }
+    const checkpointId = getCheckpointId(config) || (await this.getTuple(config))?.checkpoint.id;
+    if (checkpointId !== undefined) {
+      const place = {
+        threadId: storable(thread_id, "thread_id"),
+        namespace: storable(checkpoint_ns, "checkpoint_ns"),
+        checkpointId: storable(checkpointId, "checkpoint_id"),
+      };
+      const histories = await this.#deltas.of(place, channels);
+      if (histories !== undefined) return histories;
+      await this.#refuseLost(config, checkpointId);
     }
-    // A channel without a version had no value yet: nothing of it is in an earlier checkpoint, which may be pruned.
-    if (rows !== undefined && [...open].some((channel) => versions?.[channel] !== undefined))
-      rows.refuseMissingParent(count - 1);
-    return Object.fromEntries(
-      [...found].map(([channel, { writes }]) => [
-        channel,
-        { writes: writes.reverse(), ...(seeds.has(channel) ? { seed: seeds.get(channel) } : {}) },
-      ]),
-    );
+    return Object.fromEntries(channels.map((channel) => [channel, { writes: [] }]));
+  }
+
+  /** Told of each write, and of each thread that is deleted. */
+  get deltas(): Pick<DeltaHistories, "wroteAt" | "forget"> {
+    return this.#deltas;
   }
 
   async loadState(threadId: string, namespace: string, checkpointId: string): Promise<CheckpointState | undefined> {
@@ -155,9 +135,9 @@ export class CheckpointReader {
     const key = threadKey(threadId);
     const known = cache.state(key, namespace, checkpointId);
     if (known !== undefined) return known;
-    const rows = await this.#rows(this.#statement(threadId, namespace, checkpointId));
-    if (rows.length === 0) return undefined;
-    const { state } = await rows.read(0);
+    const found = await this.#queue.find({ threadId, namespace, checkpointId });
+    if (found === undefined) return undefined;
+    const { state } = await found.rows.read(found.n);
     cache.remember(key, namespace, checkpointId, state);
     return state;
   }
@@ -188,26 +168,20 @@ export class CheckpointReader {
     return row === undefined ? undefined : this.loadState(threadId, namespace, row.checkpoint_id);
   }
 
-  async #latestId(config: RunnableConfig): Promise<string | undefined> {
-    const tuple = await this.getTuple(config);
-    return tuple?.checkpoint.id;
-  }
-
   async #readOne(config: RunnableConfig): Promise<ReadCheckpoint | undefined> {
     const { thread_id, checkpoint_ns = "" } = config.configurable ?? {};
     if (thread_id === undefined || thread_id === null) return undefined;
     const checkpointId = getCheckpointId(config);
     const threadId = storable(thread_id, "thread_id");
     const namespace = storable(checkpoint_ns, "checkpoint_ns");
-    const rows = await this.#rows(
-      this.#statement(threadId, namespace, checkpointId ? storable(checkpointId, "checkpoint_id") : undefined),
-    );
-    if (rows.length === 0) {
+    const id = checkpointId ? storable(checkpointId, "checkpoint_id") : undefined;
+    const found = await this.#queue.find({ threadId, namespace, checkpointId: id });
+    if (found === undefined) {
       if (checkpointId) await this.#refuseLost(config, checkpointId);
       return undefined;
     }
-    const read = await rows.read(0);
-    this.#options.cache.remember(threadKey(threadId), namespace, rows.key(0)[0], read.state);
+    const read = await found.rows.read(found.n);
+    this.#options.cache.remember(threadKey(threadId), namespace, found.rows.key(found.n)[0], read.state);
     return this.#finish(read);
   }
 
@@ -231,21 +205,35 @@ export class CheckpointReader {
     );
   }
 
-  #statement(threadId: string, namespace: string, checkpointId: string | undefined) {
+  async #readTogether(wanted: readonly Wanted[]): Promise<CheckpointRows> {
     const { cache, schema } = this.#options;
-    const known = uuidArray(cache.hashesAt(threadKey(threadId), namespace, checkpointId));
+    const held = new Map<string, StandingValue>();
+    for (const { threadId, namespace, checkpointId } of wanted) {
+      for (const [hash, value] of cache.valuesAt(threadKey(threadId), namespace, checkpointId)) held.set(hash, value);
+    }
+    const known = uuidArray([...held.keys()]);
+    const [one, ...more] = wanted;
+    if (one === undefined || more.length > 0) {
+      const values = [
+        textArray(wanted.map(({ threadId }) => threadId)),
+        textArray(wanted.map(({ namespace }) => namespace)),
+        textArray(wanted.map(({ checkpointId }) => checkpointId ?? null)),
+        known,
+      ];
+      return this.#rows({ text: this.#several, name: nameOf("several", schema), values }, held);
+    }
+    const { threadId, namespace, checkpointId } = one;
     return checkpointId === undefined
-      ? { text: this.#latest, name: `lgr1_latest_${schema}`.slice(0, 63), values: [threadId, namespace, known] }
-      : {
-          text: this.#byId,
-          name: `lgr1_by_id_${schema}`.slice(0, 63),
-          values: [threadId, namespace, checkpointId, known],
-        };
+      ? this.#rows({ text: this.#latest, name: nameOf("latest", schema), values: [threadId, namespace, known] }, held)
+      : this.#rows(
+          { text: this.#byId, name: nameOf("by_id", schema), values: [threadId, namespace, checkpointId, known] },
+          held,
+        );
   }
 
-  async #rows(statement: { text: string; values: unknown[]; name?: string }): Promise<CheckpointRows> {
+  async #rows(statement: Statement, held: ReadonlyMap<string, StandingValue> = new Map()): Promise<CheckpointRows> {
     const { database, serde, cache } = this.#options;
-    return new CheckpointRows(await database.rows<ReadRow>(statement), serde, cache);
+    return new CheckpointRows(await database.rows<ReadRow>(statement), serde, cache, held);
   }
 
   async #addMissing(rows: CheckpointRows, n: number, channels: ReadonlySet<string>): Promise<void> {
@@ -268,4 +256,9 @@ export class CheckpointReader {
       versions.length > 0 ? maxChannelVersion(...versions) : this.#options.nextVersion(undefined);
     return read;
   }
+}
+
+/** A name of a prepared statement has at most 63 bytes. */
+function nameOf(statement: string, schema: string): string {
+  return `lgr1_${statement}_${schema}`.slice(0, 63);
 }

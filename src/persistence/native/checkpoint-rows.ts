@@ -8,13 +8,13 @@ import type {
 } from "@langchain/langgraph-checkpoint";
 import { CheckpointCorruptError } from "../../errors/persistence-errors.js";
 import { fromStorableJson, fromStorableText } from "../storable-text.js";
-import { type Inline, readHeader } from "./header.js";
-import { writesOf } from "./pending-writes.js";
-import { corrupt, hashes, plainHash, splitLast, stockValue } from "./read-row.js";
+import { type Header, type HeaderValues, type Inline, readHeader } from "./header.js";
+import { type ReadPendingWrite, writesOf } from "./pending-writes.js";
+import { corrupt, hashes, isUndefined, plainHash, splitLast, stockValue, type TypedValue } from "./read-row.js";
 import { kinds, type ReadRow } from "./read-statement.js";
 import type { CheckpointState, StateCache } from "./state-cache.js";
 import { hashOf, type StoredObject, threadKey } from "./stored-object.js";
-import { readInline, readValue } from "./stored-value.js";
+import { readInline, readValue, type StandingValue } from "./stored-value.js";
 import { typedValue } from "./value-text.js";
 
 /** The part of a checkpoint that is not the content of a channel or a task's writes. */
@@ -28,6 +28,8 @@ interface Stored {
   readonly writes: ReadRow[];
   readonly stockWrites: ReadRow[];
   readonly stockValues: ReadRow[];
+  /** Once it has been read and checked. */
+  header?: Header;
 }
 
 /** A read checkpoint; its values are those asked for. */
@@ -39,13 +41,21 @@ export interface ReadCheckpoint {
 export class CheckpointRows {
   readonly #serde: SerializerProtocol;
   readonly #cache: StateCache;
+  readonly #held: Map<string, StandingValue>;
   readonly #stored: Stored[] = [];
   readonly #objects = new Map<string, Content>();
   readonly #checked = new Set<string>();
 
-  constructor(rows: readonly ReadRow[], serde: SerializerProtocol, cache: StateCache) {
+  /** @param held values that were at hand when the rows were asked for, and so are not among them */
+  constructor(
+    rows: readonly ReadRow[],
+    serde: SerializerProtocol,
+    cache: StateCache,
+    held: ReadonlyMap<string, StandingValue> = new Map(),
+  ) {
     this.#serde = serde;
     this.#cache = cache;
+    this.#held = new Map(held);
     const at = new Map<number | null, Stored>();
     for (const row of rows) {
       if (row.kind === kinds.checkpoint) at.set(row.n, { row, writes: [], stockWrites: [], stockValues: [] });
@@ -67,6 +77,12 @@ export class CheckpointRows {
 
   get length(): number {
     return this.#stored.length;
+  }
+
+  /** Where the checkpoint is that was asked for in this place, from 1. */
+  placeOf(n: number): number | undefined {
+    const found = this.#stored.findIndex(({ row }) => row.n === n);
+    return found === -1 ? undefined : found;
   }
 
   /** Its ID, thread and namespace, as they are stored. */
@@ -116,7 +132,41 @@ export class CheckpointRows {
     const { objects, inline } = this.#header(stored);
     const key = threadKey(stored.row.a ?? "");
     const needed = [...channels].flatMap((channel) => objects[channel] ?? inline[channel]?.links ?? []);
-    return { threadKey: key, hashes: needed.filter((hash) => this.#cache.value(key, hash) === undefined) };
+    return { threadKey: key, hashes: needed.filter((hash) => !this.#hold(key, hash)) };
+  }
+
+  /**
+   * The writes to these channels of the checkpoint at this place, in order, and the values it has stored of them.
+   *
+   * @throws CheckpointCorruptError
+   */
+  delta(n: number, channels: ReadonlySet<string>): { writes: ReadPendingWrite[]; values: [string, TypedValue][] } {
+    const stored = this.#stored[n];
+    if (stored === undefined) return { writes: [], values: [] };
+    const { row, stockValues } = stored;
+    const key = threadKey(row.a ?? "");
+    const writes = writesOf(stored, (hash) => this.#content(key, hash)).filter(({ channel }) => channels.has(channel));
+    if (row.e === null) {
+      const values = stockValues.map(({ a, b, c }): [string, TypedValue] => [
+        fromStorableText(a ?? ""),
+        stockValue(b, c),
+      ]);
+      return { writes, values: values.filter(([channel, value]) => channels.has(channel) && !isUndefined(value)) };
+    }
+    const { inline, objects } = this.#header(stored);
+    const values = [...channels].flatMap((channel): [string, TypedValue][] =>
+      Object.hasOwn(inline, channel) || Object.hasOwn(objects, channel)
+        ? [[channel, typedValue(this.#text(row, key, channel, { inline, objects }))]]
+        : [],
+    );
+    return { writes, values: values.filter(([, value]) => !isUndefined(value)) };
+  }
+
+  /** Whether the value is at hand; if so it stays. */
+  #hold(key: string, hash: string): boolean {
+    const value = this.#held.get(hash) ?? this.#cache.value(key, hash);
+    if (value !== undefined) this.#held.set(hash, value);
+    return value !== undefined;
   }
 
   /** Versions of the channels of the checkpoint at this place; undefined where it is in stock's format. */
@@ -138,7 +188,12 @@ export class CheckpointRows {
     );
   }
 
-  #header({ row }: Stored) {
+  #header(stored: Stored): Header {
+    stored.header ??= this.#readHeader(stored.row);
+    return stored.header;
+  }
+
+  #readHeader(row: ReadRow): Header {
     const [metadata = ""] = splitLast(row.g ?? "", "\n");
     try {
       return readHeader(row.e ?? "", {
@@ -162,12 +217,7 @@ export class CheckpointRows {
     const key = threadKey(row.a ?? "");
     const values = await Promise.all(
       [...Object.keys(inline), ...Object.keys(objects)].filter(isWanted).map(async (channel) => {
-        const short = inline[channel];
-        const text =
-          short === undefined
-            ? this.#value(row, key, channel, objects[channel] ?? "")
-            : this.#inline(row, key, channel, short);
-        return [channel, await this.#load(typedValue(text))] as const;
+        return [channel, await this.#load(typedValue(this.#text(row, key, channel, { inline, objects })))] as const;
       }),
     );
     return {
@@ -199,8 +249,21 @@ export class CheckpointRows {
         channel_values: Object.fromEntries(values.filter(([channel]) => isWanted(channel))),
       } as Checkpoint,
       metadata: await this.#metadata(metadataText),
-      state: { inline: {}, objects: {}, versions, elsewhere: new Set(values.map(([channel]) => channel)) },
+      state: {
+        inline: {},
+        objects: {},
+        versions,
+        elsewhere: new Set(values.map(([channel]) => channel)),
+        isStock: true as const,
+      },
     };
+  }
+
+  #text(row: ReadRow, key: string, channel: string, { inline, objects }: HeaderValues): string {
+    const short = inline[channel];
+    return short === undefined
+      ? this.#value(row, key, channel, objects[channel] ?? "")
+      : this.#inline(row, key, channel, short);
   }
 
   #value(row: ReadRow, key: string, channel: string, hash: string): string {
@@ -208,7 +271,7 @@ export class CheckpointRows {
       const value = readValue(
         hash,
         (wanted) => this.#content(key, wanted),
-        (wanted) => this.#cache.value(key, wanted),
+        (wanted) => this.#held.get(wanted) ?? this.#cache.value(key, wanted),
       );
       this.#cache.keep(key, value);
       return value.text;

@@ -16,7 +16,7 @@ import type { Database } from "./database.js";
 import { REFUSAL, writeHeader } from "./header.js";
 import type { StateCache } from "./state-cache.js";
 import { storable } from "./storable.js";
-import { checkpointKey, type StoredObject, threadKey } from "./stored-object.js";
+import { checkpointKey, threadKey } from "./stored-object.js";
 import { checksumOfWrites, rowsOfWrites } from "./task-writes.js";
 import { ValueTexts } from "./value-texts.js";
 import { type Outcome, WriteQueue } from "./write-queue.js";
@@ -28,6 +28,8 @@ export interface WriterOptions extends Omit<ChannelValuesOptions, "texts"> {
   readonly database: Database;
   /** Whether the row of the thread is kept as well. */
   readonly keepThreads: boolean;
+  /** Stores the writes of tasks that go on from a checkpoint in stock's format beside it; default as all others. */
+  readonly stockWrites?: CheckpointWriter["putWrites"];
 }
 
 export class CheckpointWriter {
@@ -94,6 +96,13 @@ export class CheckpointWriter {
   ): Promise<void> {
     if (writes.length === 0) return;
     const { thread_id, checkpoint_ns = "", checkpoint_id } = config.configurable ?? {};
+    const key = threadKey(storable(thread_id, "thread_id"));
+    const namespace = storable(checkpoint_ns, "checkpoint_ns");
+    const checkpointId = storable(checkpoint_id, "checkpoint_id");
+    const { cache, stockWrites } = this.#options;
+    // Stock still reads this checkpoint, and is to find with it all that its tasks have written.
+    if (stockWrites !== undefined && cache.state(key, namespace, checkpointId)?.isStock)
+      return stockWrites(config, writes, taskId, taskPath);
     const dumped = writes.map(([, value]) => this.#texts.of(value));
     const texts = dumped.every((text) => typeof text === "string") ? dumped : await Promise.all(dumped);
     const rows = rowsOfWrites(
@@ -102,11 +111,11 @@ export class CheckpointWriter {
       storableChannels(writes),
       texts,
     );
-    const key = checkpointKey(storable(checkpoint_ns, "checkpoint_ns"), storable(checkpoint_id, "checkpoint_id"));
+    const place = checkpointKey(namespace, checkpointId);
     const outcome = await this.#queue.add({
-      threadKey: threadKey(storable(thread_id, "thread_id")),
+      threadKey: key,
       lease: leaseOf(config),
-      writes: rows.map((row) => ({ ...row, checkpointKey: key, checksum: checksumOfWrites(key, row) })),
+      writes: rows.map((row) => ({ ...row, checkpointKey: place, checksum: checksumOfWrites(place, row) })),
       objects: rows.flatMap((row) => row.objects),
     });
     check(outcome, config);
@@ -160,17 +169,27 @@ export class CheckpointWriter {
   }
 }
 
-/** Contents that are stored already need not be sent, nor twice in this batch, unless the first may be refused for its lease. */
+/**
+ * Contents that are stored already need not be sent, nor twice in this batch, in which a thread has one lease. A
+ * checkpoint that so counts on what was stored counts on its parent: whoever tidied up took that first.
+ */
 function withoutStored(parcels: readonly Parcel[], cache: StateCache): Parcel[] {
   const sent = new Set<string>();
   return parcels.map((parcel) => {
-    const isNew = ({ hash }: StoredObject) => {
-      const key = `${parcel.threadKey}${hash}${parcel.lease?.token}`;
-      if (sent.has(key) || cache.isStored(parcel.threadKey, hash)) return false;
+    const { threadKey, checkpoint } = parcel;
+    let leftOut = false;
+    const objects = parcel.objects.filter(({ hash }) => {
+      if (cache.isStored(threadKey, hash)) {
+        leftOut = true;
+        return false;
+      }
+      const key = threadKey + hash;
+      if (sent.has(key)) return false;
       sent.add(key);
       return true;
-    };
-    return { ...parcel, objects: parcel.objects.filter(isNew) };
+    });
+    if (!leftOut || checkpoint?.parentId === undefined) return { ...parcel, objects };
+    return { ...parcel, objects, checkpoint: { ...checkpoint, needsParent: true } };
   });
 }
 

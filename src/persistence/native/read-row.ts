@@ -3,6 +3,9 @@ import { CheckpointCorruptError } from "../../errors/persistence-errors.js";
 import { fromStorableText } from "../storable-text.js";
 import type { ReadRow } from "./read-statement.js";
 
+/** Type and serialized value, as the serializer's `loadsTyped` takes them. */
+export type TypedValue = readonly [string, string | Uint8Array];
+
 export function stockValue(type: string | null, base64: string | null): [string, Uint8Array] {
   return [type ?? "json", new Uint8Array(Buffer.from(base64 ?? "", "base64"))];
 }
@@ -34,4 +37,9 @@ export function hashes(array: string | null): string[] {
 export function splitLast(text: string, separator: string): [string, string] {
   const at = text.lastIndexOf(separator);
   return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** As the stock serializer writes it: a channel that holds it has no value to go on from. */
+export function isUndefined([type, value]: TypedValue): boolean {
+  return type === "json" && String(value) === '{"lc":2,"type":"undefined"}';
 }

@@ -3,7 +3,7 @@
  * kinds, told apart by `kind`, as texts: node-postgres parses nothing, and a content shared by many checkpoints comes
  * once.
  */
-import { headerChannelsSql, headerHashesSql } from "./header.js";
+import { headerHashesSql } from "./header.js";
 import { checkpointKeySql, threadKeySql } from "./stored-object.js";
 import { checksumSql } from "./task-writes.js";
 
@@ -48,36 +48,43 @@ export function readSql(options: ReadOptions): string {
   );
 }
 
+/** Parameters: threads, namespaces and checkpoints (null: the newest), and hashes of contents that the reader has. */
+export function severalSql(options: Pick<ReadOptions, "schema" | "ownTables">): string {
+  const at = `"${options.schema}".checkpoints`;
+  const columns = headColumns.split(", ").map((column) => `cp.${column}`);
+  return withHead(
+    `heads as materialized (
+      select ${columns.join(", ")}, q.n
+      from unnest($1::text[], $2::text[], $3::text[]) with ordinality as q(thread_id, ns, id, n)
+      join ${at} cp on cp.thread_id = q.thread_id and cp.checkpoint_ns = q.ns and cp.checkpoint_id = coalesce(q.id, (
+        select m.checkpoint_id from ${at} m where m.thread_id = q.thread_id and m.checkpoint_ns = q.ns
+        order by m.checkpoint_id desc limit 1))
+    )`,
+    { ...options, head: "", known: 4 },
+  );
+}
+
 /**
- * A checkpoint, for its header alone, and its ancestors, nearest first, up to where each of the channels has a stored
- * value.
+ * A checkpoint, for its header alone, and so many of its ancestors, nearest first, up to and with a certain one.
  *
- * @param options.head not used; parameters 1 to 3 are thread, namespace and checkpoint, `channels` the channels
+ * Parameters: thread, namespace, checkpoint, how many, the ancestor to stop at, the channels whose values are read of
+ * checkpoints in stock's format (none of ours), and hashes of contents that the reader has.
  */
-export function ancestorsSql(options: Omit<ReadOptions, "head"> & { readonly channels: number }): string {
-  const { schema, channels } = options;
+export function ancestorsSql(options: Pick<ReadOptions, "schema" | "ownTables">): string {
+  const { schema } = options;
   const columns = headColumns.split(", ");
   const of = (alias: string) => columns.map((column) => `${alias}.${column}`).join(", ");
-  const parent = (child: string) =>
-    `p.thread_id = ${child}.thread_id and p.checkpoint_ns = ${child}.checkpoint_ns and p.checkpoint_id = ${child}.parent_checkpoint_id`;
   return withHead(
-    `heads(${headColumns}, n, wanted) as (
-      select ${of("t")}, 0, $${channels}::text[] from "${schema}".checkpoints t
+    `heads(${headColumns}, n) as (
+      select ${of("t")}, 0 from "${schema}".checkpoints t
       where t.thread_id = $1 and t.checkpoint_ns = $2 and t.checkpoint_id = $3
       union all
-      select ${of("p")}, c.n + 1, still.wanted from heads c
-      cross join lateral (
-        select array(select w from unnest(c.wanted) as w where c.n = 0 or not case when c.type is not null
-          then ${headerChannelsSql("c.type")} ? w
-          else exists (
-            select 1 from "${schema}".checkpoint_blobs b
-            where b.thread_id = c.thread_id and b.checkpoint_ns = c.checkpoint_ns and b.channel = w
-              and b.version = c.checkpoint -> 'channel_versions' ->> w and b.type <> 'empty') end) as wanted
-      ) still
-      join "${schema}".checkpoints p on ${parent("c")}
-      where cardinality(still.wanted) > 0
+      select ${of("p")}, c.n + 1 from heads c
+      join "${schema}".checkpoints p on p.thread_id = c.thread_id and p.checkpoint_ns = c.checkpoint_ns
+        and p.checkpoint_id = c.parent_checkpoint_id
+      where c.n < $4::int and (c.n = 0 or c.checkpoint_id <> $5)
     )`,
-    { ...options, head: "" },
+    { ...options, head: "", channels: 6, known: 7 },
   );
 }
 
@@ -108,7 +115,7 @@ function withHead(heads: string, { schema, known, channels, ownTables }: ReadOpt
       k.parent_checkpoint_id as d, k.type as e, case when k.type is null then k.checkpoint::text end as f,
       k.metadata::text || E'\\n' || ${count} as g from keyed k`;
   if (!ownTables)
-    return `with recursive ${heads}, keyed as (select * from heads) ${checkpoint("0")} union all ${stock} and $${known}::text is not null`;
+    return `with recursive ${heads}, keyed as (select * from heads) ${checkpoint("0")} union all ${stock} and $${known}::uuid[] is not null`;
   return `with recursive ${heads}, keyed as materialized (
       select *, ${threadKeySql("thread_id")} as thread_key, ${checkpointKeySql("checkpoint_ns", "checkpoint_id")} as checkpoint_key
       from heads

@@ -22,6 +22,8 @@ export interface CheckpointState extends HeaderValues {
   readonly versions: Readonly<Record<string, unknown>>;
   /** Channels that have a value in stock's tables. */
   readonly elsewhere: ReadonlySet<string>;
+  /** Present where the checkpoint is in stock's format. */
+  readonly isStock?: true;
 }
 
 interface ThreadMemory {
@@ -74,13 +76,21 @@ export class StateCache {
     }
   }
 
-  /** Hashes of the values that are here of what is likely to be read next in this place. */
-  hashesAt(threadKey: string, namespace: string, checkpointId: string | undefined): string[] {
+  /**
+   * The values by hash that are here of what is likely to be read next in this place. Whoever does not read them again
+   * has to hold on to them: others may take their places here meanwhile.
+   */
+  valuesAt(threadKey: string, namespace: string, checkpointId: string | undefined): Map<string, StandingValue> {
+    const found = new Map<string, StandingValue>();
     const memory = this.#threads.get(threadKey);
-    if (memory === undefined) return [];
+    if (memory === undefined) return found;
     const at = checkpointId === undefined ? undefined : memory.states.get(stateKey(namespace, checkpointId));
     const state = at ?? memory.newest.get(namespace);
-    return state === undefined ? [] : Object.values(state.objects).filter((hash) => memory.values.has(hash));
+    for (const hash of Object.values(state?.objects ?? {})) {
+      const value = memory.values.get(hash);
+      if (value !== undefined) found.set(hash, value);
+    }
+    return found;
   }
 
   isStored(threadKey: string, hash: string): boolean {

@@ -2,6 +2,7 @@
  * Group commit: whatever concurrent threads have waiting goes in one statement and one commit. What belongs to one
  * thread is stored in the order it came, one statement after the other; threads do not wait for each other.
  */
+import type { HeldLease } from "../../core/run-hold.js";
 import type { Parcel } from "./write-statement.js";
 
 /** What the database said of one parcel; a rejection says that the parcel may not have been stored. */
@@ -11,7 +12,7 @@ export type Outcome = "stored" | "lease lost" | "orphan";
 export type StoreParcels = (parcels: readonly Parcel[]) => Promise<readonly Outcome[]>;
 
 /** More flights make smaller batches; one would leave the database idle while an answer is on its way. */
-export const maxFlights = 3;
+const maxFlights = 3;
 const maxParcels = 400;
 /** Characters of a statement; beyond that a long statement of one thread would hold up the others. */
 const maxCharacters = 4 * 1024 * 1024;
@@ -56,16 +57,25 @@ export class WriteQueue {
     const batch: Waiting[] = [];
     const left: Waiting[] = [];
     const passedOver = new Set<string>();
+    const leases = new Map<string, HeldLease | undefined>();
     const rows = new Set<string>();
     let size = 0;
     for (const one of this.#waiting) {
-      const { threadKey } = one.parcel;
+      const { threadKey, lease } = one.parcel;
+      const otherLease = leases.has(threadKey) && leases.get(threadKey) !== lease;
       const full = batch.length >= maxParcels || (batch.length > 0 && size + one.size > maxCharacters);
-      if (full || this.#busy.has(threadKey) || passedOver.has(threadKey) || touchesAny(rows, one.parcel)) {
+      if (
+        full ||
+        this.#busy.has(threadKey) ||
+        passedOver.has(threadKey) ||
+        otherLease ||
+        touchesAny(rows, one.parcel)
+      ) {
         passedOver.add(threadKey);
         left.push(one);
         continue;
       }
+      leases.set(threadKey, lease);
       batch.push(one);
       size += one.size;
     }

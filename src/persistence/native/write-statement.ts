@@ -60,15 +60,15 @@ export function writeSql(schema: string): string {
   ), given as materialized (
     select x.*, x.needs_parent and not exists (
       select 1 from ${at("checkpoints")} p
-      where p.thread_id = x.thread_id and p.checkpoint_ns = x.ns and p.checkpoint_id = x.parent) as orphan
+      where p.thread_id = x.thread_id and p.checkpoint_ns = x.ns and p.checkpoint_id = x.parent and p.type is not null) as orphan
     from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bool[], $11::int4[])
       with ordinality as x(thread_id, ns, id, parent, header, checkpoint, metadata, needs_parent, lease, n)
   ), objects as (
-    insert into ${at("lgr_objects")} (thread_key, hash, links, body)
+    insert into ${at("lgr_objects")} as o (thread_key, hash, links, body)
     select x.thread_key, x.hash, x.links::uuid[], x.body
     from unnest($12::uuid[], $13::uuid[], $14::text[], $15::text[], $16::int4[]) as x(thread_key, hash, links, body, lease)
     where ${allowed}
-    on conflict do nothing
+    on conflict (thread_key, hash) do update set stored_at = now() where o.stored_at < now() - interval '1 minute'
   ), clock as materialized (select clock_timestamp() as at), writes as (
     insert into ${at("lgr_writes")} as w (thread_key, checkpoint_key, task_id, number, report, links, body, check_sum, stored_at)
     select x.thread_key, x.checkpoint_key, x.task_id, x.number, x.report, x.links::uuid[], x.body,
@@ -108,7 +108,7 @@ export function writeSql(schema: string): string {
   select (select array_agg(n) from held) as held, (select array_agg(n::int) from given where orphan) as orphans`;
 }
 
-/** @param parcels no two with the same checkpoint, or the same row of writes; contents may repeat */
+/** @param parcels no two with the same checkpoint, the same row of writes, or the same content of a thread */
 export function writeStatement(text: string, name: string | undefined, parcels: readonly Parcel[]): Statement {
   const leases = new Map<HeldLease, number>();
   const leaseOf = ({ lease }: Parcel) => {

@@ -34,7 +34,7 @@ export interface BackgroundOptions {
 
 export function backgroundRetention(options: BackgroundOptions): BackgroundRetention {
   const { settings, retention, locks, events, clock = systemClock } = options;
-  const { onComplete, everyMs } = settings;
+  const { onComplete, everyMs, keepLast, ttlMs } = settings;
   const holder = `retention of process ${process.pid} (${randomUUID()})`;
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -61,7 +61,7 @@ export function backgroundRetention(options: BackgroundOptions): BackgroundReten
     };
     renewLater();
     try {
-      const { threads, checkpoints, bytes } = await retention.pruneChanged(settings, signal);
+      const { threads, checkpoints, bytes } = await retention.pruneChanged({ keepLast, ttlMs }, signal);
       const changed = threads.filter(({ rows }) => rows > 0).length;
       if (changed > 0) events.emit("retention.pruned", {}, { threads: changed, checkpoints, bytes });
     } finally {

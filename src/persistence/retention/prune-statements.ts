@@ -13,7 +13,7 @@ import type { ThreadKey } from "./plan-rows.js";
 const contentAgeMin = 10;
 
 /** Contents looked at a statement. */
-export const contentsAtOnce = 5000;
+const contentsAtOnce = 5000;
 
 export interface Tally {
   readonly rows: number;

@@ -77,7 +77,7 @@ export async function deleteThread(
     return Number(rows[0]?.count);
   };
   const remove = async (client: SqlClient) => {
-    const against = await objection(client);
+    const against = dryRun && (await isInUse(client, schema, thread)) ? "in use" : await objection(client);
     if (against !== undefined) return new Refused(against);
     const checkpoints = await count(client);
     const all = await tally(client, wholeThreadStatement(schema, thread));

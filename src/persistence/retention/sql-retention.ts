@@ -153,8 +153,7 @@ async function pruneCandidate(
       if (!(found instanceof Refused) || found.why === "in use") return described(candidate, found, true);
       against = found.why;
     }
-    if (!candidate.over && !contents)
-      return { ...described(candidate, nothing, false), ...(against === undefined ? {} : { why: against }) };
+    if (against !== undefined && !candidate.over && !contents) return described(candidate, new Refused(against), false);
     return described(candidate, await pruneThread(work, thread, keepLast || Number.POSITIVE_INFINITY, contents), false);
   } catch (error) {
     // A header that the database cannot read: what this thread needs cannot be known, and the others are not to wait.

@@ -63,9 +63,9 @@ function historyOn(open: () => Persistence) {
     const builder = new StateGraph(LogState).addNode("node", decorated).addEdge(START, "node");
     return (recovery ? installRecovery(builder) : builder).compile({ checkpointer: persistence.checkpointer });
   };
-  /** A run that comes to stand still in the middle of an attempt, for ever, as if its process had died there. */
+  /** A run that comes to stand still in the middle of an attempt, for ever, as if its process had died there, and its lock with it. */
   const dies = async (graph: ReturnType<typeof graphOf>, standsStill: () => void) => {
-    void runThread(graph, input, thread);
+    void runThread(graph, input, { ...thread, lock: false });
     await vi.waitFor(standsStill, { timeout: 20_000 });
   };
   const asked = () => METHODS.filter((method) => vi.mocked(store[method]).mock.calls.length > 0);
@@ -235,7 +235,7 @@ function historyOn(open: () => Persistence) {
       const { node, begun } = scripted("fails", asks, asksAndHangs, asks);
       const decorated = resilient(node, { retry: quick });
       await runThread(graphOf(decorated), input, thread);
-      void resumeThread(graphOf(decorated), "t", "yes");
+      void resumeThread(graphOf(decorated), "t", "yes", { lock: false });
       await vi.waitFor(() => expect(begun).toHaveLength(3), { timeout: 20_000 });
       expect((await resumeThread(graphOf(decorated), "t")).waitingFor).toMatchObject([{ value: "proceed?" }]);
       const done = await resumeThread(graphOf(decorated), "t", "yes again");

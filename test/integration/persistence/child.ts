@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { toRun } from "../../support/start-script.js";
 
 export interface Child {
   readonly process: ChildProcess;
@@ -14,8 +14,8 @@ export interface Child {
 }
 
 export function runChild(file: string, args: readonly string[]): Child {
-  const path = fileURLToPath(new URL(file, import.meta.url));
-  const child = spawn(process.execPath, ["--import", "tsx", path, ...args], { stdio: ["pipe", "pipe", "pipe"] });
+  const script = toRun(new URL(file, import.meta.url));
+  const child = spawn(process.execPath, [...script, ...args], { stdio: ["pipe", "pipe", "pipe"] });
   const exited = once(child, "close");
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   let stderr = "";

@@ -1,11 +1,11 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { acquireFolderLock } from "../../../src/persistence/folder-lock.js";
 import { processIdentity } from "../../../src/core/process-identity.js";
+import { acquireFolderLock } from "../../../src/persistence/folder-lock.js";
 import { createFolder, type TestFolder } from "../../support/databases.js";
+import { toRun } from "../../support/start-script.js";
 import { type Child, runChild } from "./child.js";
 
 const inNamespace = ["--user", "--map-root-user", "--pid", "--fork", "--kill-child"];
@@ -41,8 +41,8 @@ describe("the lock of a data folder between processes", { timeout: 60_000 }, () 
     ["that sees the /proc of this one", []],
   ])("stays with its owner in another PID namespace %s", async (_, proc) => {
     const folder = `${parent.path}/data`;
-    const script = fileURLToPath(new URL("./lock-starter.child.ts", import.meta.url));
-    const owner = spawn("unshare", [...inNamespace, ...proc, process.execPath, "--import", "tsx", script]);
+    const script = toRun(new URL("./lock-starter.child.ts", import.meta.url));
+    const owner = spawn("unshare", [...inNamespace, ...proc, process.execPath, ...script]);
     try {
       owner.stdin.write(`0 ${folder}\n`);
       let said = "";

@@ -39,7 +39,7 @@ describe("the folder of an embedded Postgres", { timeout: 60_000 }, () => {
     const second = openPersistence(`pglite:${data}`);
     await expect(second.ready()).rejects.toMatchObject({
       code: "OWNED_ELSEWHERE",
-      details: { folder: data, pid: owner.process.pid, command: expect.stringContaining("pglite-writer.child.ts") },
+      details: { folder: data, pid: owner.process.pid, command: expect.stringContaining("pglite-writer.child") },
       message: expect.stringMatching(/in use by process \d+ .* since \d{4}-.*Stop that process, or set DATABASE_URL/),
     });
     await owner.kill();

@@ -90,21 +90,34 @@ describeOnPostgres("where the stock PostgresSaver is wrong", () => {
     }
   });
 
-  it("each opens what the other wrote", async () => {
-    const [stock, ours] = [new PostgresSaver(pool), new ResilientPostgresSaver(pool)];
-    const build = (checkpointer: BaseCheckpointSaver) =>
-      new StateGraph(MessagesAnnotation)
-        .addNode("reply", () => ({ messages: [new AIMessage("hello")] }))
-        .addEdge(START, "reply")
-        .compile({ checkpointer });
-    const say = (checkpointer: BaseCheckpointSaver) =>
-      build(checkpointer).invoke({ messages: [{ role: "user", content: "hi" }] }, at("both"));
-    await say(stock);
-    await say(ours);
-    const last = await say(stock);
+  const chat = (checkpointer: BaseCheckpointSaver) =>
+    new StateGraph(MessagesAnnotation)
+      .addNode("reply", () => ({ messages: [new AIMessage("hello")] }))
+      .addEdge(START, "reply")
+      .compile({ checkpointer });
+  const say = (checkpointer: BaseCheckpointSaver, thread: string) =>
+    chat(checkpointer).invoke({ messages: [{ role: "user", content: "hi" }] }, at(thread));
+
+  it("each goes on with what the other wrote where ours is told to be compatible", async () => {
+    const stock = new PostgresSaver(pool);
+    const ours = new ResilientPostgresSaver(pool, undefined, { compatible: true });
+    await say(stock, "both");
+    await say(ours, "both");
+    const last = await say(stock, "both");
     expect(last.messages).toHaveLength(6);
-    const read = await build(ours).getState(at("both"));
+    const read = await chat(ours).getState(at("both"));
     expect(read.values.messages).toHaveLength(6);
+  });
+
+  it("ours goes on with what stock wrote, and stock refuses what it would read wrong", async () => {
+    const [stock, ours] = [new PostgresSaver(pool), new ResilientPostgresSaver(pool)];
+    await say(stock, "moved");
+    const moved = await say(ours, "moved");
+    expect(moved.messages).toHaveLength(4);
+    await expect(chat(stock).getState(at("moved"))).rejects.toThrow();
+    await expect(say(stock, "moved")).rejects.toThrow();
+    const read = await chat(ours).getState(at("moved"));
+    expect(read.values.messages).toHaveLength(4);
   });
 
   it("setup may be called many times at once", async () => {

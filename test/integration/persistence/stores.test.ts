@@ -7,7 +7,8 @@ import type { Persistence } from "../../../src/core/ports.js";
 import { ownMigrations } from "../../../src/persistence/migrations.js";
 import { openPersistence } from "../../../src/persistence/open.js";
 import { guardPool, type SqlPool } from "../../../src/persistence/sql-pool.js";
-import { failed, storesOf } from "../../contract/stores-contract.js";
+import { failedAttempt as failed } from "../../../src/testing/samples.js";
+import { storesOf } from "../../contract/stores-contract.js";
 import { createDatabase, createFolder, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
 import { startWireProxy, type WireProxy } from "./wire-proxy.js";
 

@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { resilient } from "../../../src/langgraph/resilient.js";
 import { isolated } from "../../../src/policies/isolated.js";
 import { FakeClock } from "../../support/fake-clock.js";
-import { runLgr } from "../../support/run-lgr.js";
+import { CLONE, runLgr } from "../../support/run-lgr.js";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
 const support = new URL("../../support/isolated/", import.meta.url);
@@ -58,7 +58,7 @@ describe("a TypeScript module is loaded in the worker", () => {
   it("when lgr loads the graph that calls it", async () => {
     const config = fileURLToPath(new URL("langgraph.json", support));
     const parameters = ["--config", config, "--db", "memory:", "--json", "run", "adding"];
-    const result = await runLgr([...parameters, "--input", '{"numbers":[1,2,3]}']);
+    const result = await runLgr([...parameters, "--input", '{"numbers":[1,2,3]}'], CLONE);
     expect(result.objects().at(-1), result.stderr).toMatchObject({ status: "succeeded", values: { sum: 6 } });
   });
 });

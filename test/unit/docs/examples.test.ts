@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { format } from "node:util";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { codeBlocks } from "./code-blocks.js";
 import { markdownPages } from "./markdown-pages.js";
 import { type Example, examplesIn, runModule } from "./run-blocks.js";
@@ -13,6 +13,8 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 const isGuide = (page: string) => page === "docs/rungs.md" || page.startsWith("docs/policies/");
 
 afterEach(() => void vi.restoreAllMocks());
+// An example defines prices and rules for its whole process, which other test files share with it.
+afterAll(() => void vi.resetModules());
 
 /** What the example prints, line by line. @throws what it throws */
 async function outputOf({ code, files }: Example): Promise<string> {

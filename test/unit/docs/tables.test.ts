@@ -9,6 +9,7 @@ import { middlewareSchema } from "../../../src/langgraph/middleware/options.js";
 import { toolPolicySchema } from "../../../src/langgraph/middleware/tool-options.js";
 import { resilientModelSchema, routeSchema } from "../../../src/langgraph/model/model-options.js";
 import { resilientSchema } from "../../../src/langgraph/resilient-options.js";
+import { retentionSchema } from "../../../src/persistence/retention/retention-options.js";
 import { breakerSchema } from "../../../src/policies/breaker/breaker-options.js";
 import { budgetSchema } from "../../../src/policies/budget.js";
 import { bulkheadSchema } from "../../../src/policies/bulkhead.js";
@@ -65,6 +66,7 @@ const schemas: Readonly<Record<string, { readonly shape: Readonly<Record<string,
   route: routeSchema,
   middleware: middlewareSchema,
   tool: toolPolicySchema,
+  retention: retentionSchema,
 };
 
 /** How a table shows the default of an option. */
@@ -165,7 +167,7 @@ describe("the matrix of the rungs", () => {
 
 describe("the table of errors", () => {
   it("has every code that errors of ours carry", () => {
-    const sources = ["own-errors", "policy-errors"].map((name) =>
+    const sources = ["own-errors", "policy-errors", "persistence-errors"].map((name) =>
       readFileSync(join(root, `src/errors/${name}.ts`), "utf8"),
     );
     const codes = sources.flatMap((source) => [

@@ -17,6 +17,7 @@ import {
   ThreadError,
 } from "../../../src/errors/own-errors.js";
 
+import { CheckpointCorruptError, LeaseLostError, ThreadBusyError } from "../../../src/errors/persistence-errors.js";
 import {
   BudgetExceededError,
   BulkheadFullError,
@@ -44,17 +45,24 @@ describe("our own errors", () => {
     ["BudgetExceededError", new BudgetExceededError("spent"), "quota"],
     ["BulkheadFullError", new BulkheadFullError("openai", "full"), "rate_limit"],
     ["CancelledError", new CancelledError("stop"), "cancelled"],
+    [
+      "CheckpointCorruptError",
+      new CheckpointCorruptError({ threadId: "t", namespace: "", checkpointId: "c", part: "writes" }, "gone"),
+      "environment",
+    ],
     ["CircuitOpenError", new CircuitOpenError("openai", 5), "model_unavailable"],
     ["ConfigError", new ConfigError("wrong"), "invalid_input"],
     ["DeadlineExceededError", new DeadlineExceededError("Node", 5), "timeout"],
     ["DecisionRefusedError", new DecisionRefusedError("no such question"), "invalid_input"],
     ["InjectedFaultError", new InjectedFaultError("node", "tool_execution"), "tool_execution"],
     ["InvalidInputError", new InvalidInputError("no such quarter"), "invalid_input"],
+    ["LeaseLostError", new LeaseLostError("thread/t"), "cancelled"],
     ["MalformedOutputError", new MalformedOutputError("half a table"), "malformed_output"],
     ["NodeFailedError", new NodeFailedError("node", "stuck", new Error("in circles")), "stuck"],
     ["OwnedElsewhereError", new OwnedElsewhereError("taken"), "environment"],
     ["RateLimitedError", new RateLimitedError("openai", "used up", 5), "rate_limit"],
     ["RunAbortedError", new RunAbortedError("node", "ann", ""), "cancelled"],
+    ["ThreadBusyError", new ThreadBusyError("t", "host:1", 100), "conflict"],
     ["ThreadError", new ThreadError("THREAD_NOT_FOUND", "nothing stored"), "not_found"],
   ])("keep their meaning as JSON: %s", (_, error, category) => {
     expect(classifyError(error).category).toBe(category);

@@ -5,8 +5,7 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { acquireFolderLock } from "../../../src/persistence/folder-lock.js";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import { processIdentity } from "../../../src/core/process-identity.js";
 
 const { beforeCall } = vi.hoisted(() => ({ beforeCall: { hook: (_path: string): void => {} } }));
@@ -26,6 +25,17 @@ vi.mock("node:fs", async (importOriginal) => {
         },
   ]);
   return Object.fromEntries(intercepted);
+});
+
+// Files before this one have loaded the lock with the real file system in this process, and files after it want that.
+let acquireFolderLock: typeof import("../../../src/persistence/folder-lock.js").acquireFolderLock;
+beforeAll(async () => {
+  vi.resetModules();
+  ({ acquireFolderLock } = await import("../../../src/persistence/folder-lock.js"));
+});
+afterAll(() => {
+  vi.doUnmock("node:fs");
+  vi.resetModules();
 });
 
 let parent: string;

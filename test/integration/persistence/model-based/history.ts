@@ -1,96 +1,13 @@
-/** Random histories of a graph's threads: what is done, as data, and the doing of it. */
+/** Histories of a graph's threads, done on several savers at once. */
 import { Command } from "@langchain/langgraph";
 import type { BaseCheckpointSaver, CheckpointTuple } from "@langchain/langgraph-checkpoint";
-import fc from "fast-check";
-import { expectSame, historyParts, Mismatch, snapshotParts, tupleParts } from "./exact.js";
-import { buildGraph, DELTA_CHANNELS, SINGLE_STEPS, STEPS, type Step } from "./graph.js";
+import { type HistoryCommand, type HistoryKind, type OnThread, THREADS } from "./commands.js";
+import { expectSame, Mismatch, snapshotParts } from "./exact.js";
+import { buildGraph, DELTA_CHANNELS } from "./graph.js";
 import { type Subject, TeeSaver } from "./tee-saver.js";
-import { anyChange, anyText, anyValue, make, messageOf, plainText, type ValueSpec } from "./values.js";
+import { make, messageOf } from "./values.js";
 
-const DURABILITIES = ["sync", "async", "exit"] as const;
-
-interface OnThread {
-  readonly thread: number;
-  /** Which of its checkpoints, counted from the newest; the head where it is absent. */
-  readonly back?: number | undefined;
-}
-interface Run extends OnThread {
-  readonly durability: (typeof DURABILITIES)[number];
-  /** How many times something fails before it succeeds. */
-  readonly failures: number;
-}
-
-export type HistoryCommand =
-  | (Run & { readonly do: "invoke"; readonly plan: readonly Step[]; readonly note: string })
-  | (Run & { readonly do: "resume"; readonly answer: ValueSpec })
-  | (Run & { readonly do: "go on" })
-  | (Run & { readonly do: "go to"; readonly node: string; readonly text: string })
-  | (OnThread & { readonly do: "update"; readonly asNode: string; readonly value: ValueSpec; readonly n: number })
-  | (OnThread & { readonly do: "look"; readonly limit: number; readonly note: string })
-  | (OnThread & { readonly do: "delete" });
-
-/** What the histories are made of. */
-export interface HistoryKind {
-  /** Go back to older checkpoints, which makes branches. */
-  readonly forks: boolean;
-  /** Let several tasks write in one superstep. */
-  readonly parallel: boolean;
-  /** Let texts that the stock saver cannot store stand in identifiers and metadata. */
-  readonly oddTexts: boolean;
-}
-export const EVERYTHING: HistoryKind = { forks: true, parallel: true, oddTexts: true };
-
-const THREADS = 2;
-const AS_NODES = [
-  "",
-  "next",
-  "say",
-  "left",
-  "ask",
-  "inner",
-  "overwrite",
-  "__end__",
-  "__copy__",
-  "__input__",
-  "nothing",
-];
-
-export function anyHistory({ forks, parallel, oddTexts }: HistoryKind): fc.Arbitrary<HistoryCommand[]> {
-  const step: fc.Arbitrary<Step> = fc.record({
-    kind: fc.constantFrom(...(parallel ? STEPS : SINGLE_STEPS)),
-    change: anyChange,
-    n: fc.nat(9),
-  });
-  const on = {
-    thread: fc.nat(THREADS - 1),
-    back: forks ? fc.option(fc.nat(40), { nil: undefined, freq: 3 }) : fc.constant(undefined),
-  };
-  const run = { ...on, durability: fc.constantFrom(...DURABILITIES), failures: fc.constantFrom(0, 0, 1, 2) };
-  const note = oddTexts ? anyText : plainText;
-  const plan = fc.array(step, { minLength: 1, maxLength: 3 });
-  const asNode = fc.constantFrom(...AS_NODES.filter((name) => forks || name !== "__copy__"));
-  const command: fc.Arbitrary<HistoryCommand> = fc.oneof(
-    { weight: 8, arbitrary: fc.record({ ...run, do: fc.constant("invoke" as const), plan, note }) },
-    { weight: 3, arbitrary: fc.record({ ...run, do: fc.constant("resume" as const), answer: anyValue }) },
-    { weight: 3, arbitrary: fc.record({ ...run, do: fc.constant("go on" as const) }) },
-    {
-      weight: 1,
-      arbitrary: fc.record({
-        ...run,
-        do: fc.constant("go to" as const),
-        node: fc.constantFrom("say", "next", "flaky"),
-        text: anyText,
-      }),
-    },
-    {
-      weight: 4,
-      arbitrary: fc.record({ ...on, do: fc.constant("update" as const), asNode, value: anyValue, n: fc.nat(9) }),
-    },
-    { weight: 2, arbitrary: fc.record({ ...on, do: fc.constant("look" as const), limit: fc.nat(6), note }) },
-    { weight: 1, arbitrary: fc.record({ ...on, do: fc.constant("delete" as const) }) },
-  );
-  return fc.array(command, { minLength: 2, maxLength: 9, size: "max" });
-}
+export { anyHistory, EVERYTHING, type HistoryCommand, type HistoryKind } from "./commands.js";
 
 /** What a history has come through, for a test to see that it was not for nothing. */
 export interface Passed {
@@ -134,6 +51,7 @@ class History {
   readonly #builder = buildGraph(this.#world);
   readonly #graph;
   readonly #features = new Set<string>();
+  readonly #sampleSize = process.env.LGR_TEST_DEPTH === "full" ? 16 : 3;
 
   constructor(tee: TeeSaver, subjects: readonly Subject[], threads: readonly string[]) {
     this.#tee = tee;
@@ -152,7 +70,10 @@ class History {
       this.#features.add(error instanceof Error && error.message.includes("failures left") ? "failure" : "refused");
     }
     await this.#tee.settled();
-    await this.#tee.listed({ configurable: { thread_id: config.configurable.thread_id } });
+    const { thread_id } = config.configurable;
+    const place = { configurable: { thread_id, checkpoint_ns: "" } };
+    const [head] = await this.#tee.listed(place, { limit: this.#sampleSize });
+    if (head !== undefined) await this.#tee.getTuple({ configurable: { ...place.configurable, ...idOf(head) } });
     if (this.#tee.mismatch !== undefined) throw this.#tee.mismatch;
   }
 
@@ -223,10 +144,11 @@ class History {
     return { configurable: { thread_id, checkpoint_ns: "", ...idOf(chosen) } };
   }
 
-  /** Every checkpoint of every namespace by itself, and every state that the graph makes of them. */
+  /** Every checkpoint of every namespace, and some of them by themselves. */
   async compareAll(): Promise<Passed> {
     let [checkpoints, forks] = [0, 0];
     const namespaces = new Set<string>();
+    for (const subject of this.#subjects) subject.renew();
     for (const thread_id of this.#threads) {
       const parents = new Set<string>();
       const all = await tuplesOf(this.#tee.reference, thread_id);
@@ -239,46 +161,46 @@ class History {
         parents.add(parent);
       }
       for (const checkpoint_ns of namespaces) await this.#tee.listed({ configurable: { thread_id, checkpoint_ns } });
-      await this.#compareStates(thread_id, all);
+      const sample = sampleOf(all, this.#sampleSize);
+      for (const { config } of sample) {
+        await this.#tee.getTuple(config);
+        await this.#tee.getDeltaChannelHistory({ config, channels: DELTA_CHANNELS });
+      }
+      await this.#compareStates(thread_id, sample);
     }
     if (this.#tee.mismatch !== undefined) throw this.#tee.mismatch;
     return { checkpoints, forks, namespaces: namespaces.size, features: this.#features };
   }
 
+  /** What a graph makes of them, with a saver that has seen nothing before. */
   async #compareStates(thread_id: string, tuples: readonly CheckpointTuple[]): Promise<void> {
+    const expected = await this.#states(this.#tee.reference, thread_id, tuples);
     for (const subject of this.#subjects) {
-      const expected = await this.#states(this.#tee.reference, thread_id, tuples, subject.valuesByVersion);
-      for (const saver of subject.readers()) {
-        const actual = await this.#states(saver, thread_id, tuples, subject.valuesByVersion);
-        for (const [n, [where, parts]] of expected.entries())
-          expectSame(subject.name, where, actual[n]?.[1] ?? {}, parts);
-      }
+      subject.renew();
+      const reader = subject.readers().at(-1);
+      const actual = reader === undefined ? [] : await this.#states(reader, thread_id, tuples);
+      for (const [n, parts] of expected.entries()) expectSame(subject, `state ${n}`, actual[n] ?? {}, parts);
     }
   }
 
-  async #states(saver: BaseCheckpointSaver, thread_id: string, tuples: readonly CheckpointTuple[], byVersion: boolean) {
+  async #states(saver: BaseCheckpointSaver, thread_id: string, tuples: readonly CheckpointTuple[]) {
     const graph = this.#builder.compile({ checkpointer: saver });
     const head = { configurable: { thread_id } };
-    const history = [];
-    for await (const state of graph.getStateHistory(head)) history.push(snapshotParts(state));
-    const single = await Promise.all(
-      tuples.map(async ({ config: { configurable } }) => {
-        const { checkpoint_ns = "", checkpoint_id } = configurable ?? {};
-        const config = { configurable: { thread_id, checkpoint_ns, checkpoint_id } };
-        const parts = {
-          ...tupleParts(await saver.getTuple(config), byVersion),
-          ...historyParts(await saver.getDeltaChannelHistory({ config, channels: DELTA_CHANNELS }), byVersion),
-          ...(checkpoint_ns === "" ? snapshotParts(await graph.getState(config, { subgraphs: true })) : {}),
-        };
-        return [`checkpoint ${checkpoint_id} of "${checkpoint_ns}"`, parts] as const;
-      }),
-    );
-    return [
-      ["state", snapshotParts(await graph.getState(head, { subgraphs: true }))] as const,
-      ...history.map((parts, n) => [`state ${n} of the history`, parts] as const),
-      ...single,
-    ];
+    const states = [snapshotParts(await graph.getState(head, { subgraphs: true }))];
+    for await (const state of graph.getStateHistory(head, { limit: this.#sampleSize }))
+      states.push(snapshotParts(state));
+    for (const { config } of tuples) {
+      if (config.configurable?.checkpoint_ns === "")
+        states.push(snapshotParts(await graph.getState(config, { subgraphs: true })));
+    }
+    return states;
   }
+}
+
+/** Spread over all of them. */
+function sampleOf<T>(all: readonly T[], size: number): T[] {
+  const stride = Math.max(1, Math.ceil(all.length / size));
+  return all.filter((_, n) => n % stride === 0);
 }
 
 interface Config {

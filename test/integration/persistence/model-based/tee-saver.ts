@@ -18,13 +18,17 @@ export interface Subject {
   readonly name: string;
   /** Takes all that is written. */
   writer(): BaseCheckpointSaver;
-  /** Each is asked whatever is read: the writer itself, and another that has seen nothing of it. */
+  /** Each is asked whatever is read: the writer itself, and last another, which only reads. */
   readers(): BaseCheckpointSaver[];
+  /** Makes the last of the readers one that has read nothing, either. */
+  renew(): void;
   /**
    * True for a format that finds the value of a channel by its version alone. The snapshot of a delta channel is then
    * found in all checkpoints up to the channel's next write, with the same value in the end.
    */
   readonly valuesByVersion: boolean;
+  /** Aspects in which it may differ. */
+  readonly ignored?: readonly string[];
 }
 
 /**
@@ -58,7 +62,7 @@ function outcomeOf<T>(call: () => Promise<T>): Promise<Outcome<T>> {
 /**
  * Writes to MemorySaver and to the subjects alike, and reads from all of them, comparing what they return: so a graph
  * runs once, and identifiers, times and versions are the same everywhere. Each reader in turn gives the answer that
- * the graph goes on with, so that whatever a graph does to what it was given would show in the next read.
+ * the graph goes on with; the other answers are spoilt, which must not show in the next read.
  */
 export class TeeSaver extends BaseCheckpointSaver {
   readonly reference = new MemorySaver(new WrappingSerializer());
@@ -165,12 +169,15 @@ export class TeeSaver extends BaseCheckpointSaver {
       }
       const outcomes = [expected, ...found.map(({ outcome }) => outcome)];
       this.#reads += 1;
-      return valueIn(outcomes[this.#reads % outcomes.length] ?? expected);
+      const [chosen = expected] = outcomes.splice(this.#reads % outcomes.length, 1);
+      for (const outcome of outcomes) if ("value" in outcome) spoil(outcome.value);
+      return valueIn(chosen);
     }
   }
 
-  #compare<T>({ name, valuesByVersion }: Subject, what: string, actual: T, expected: T, partsOf: PartsOf<T>): void {
-    this.#noting(() => expectSame(name, what, partsOf(actual, valuesByVersion), partsOf(expected, valuesByVersion)));
+  #compare<T>(subject: Subject, what: string, actual: T, expected: T, partsOf: PartsOf<T>): void {
+    const parts = (value: T) => partsOf(value, subject.valuesByVersion);
+    this.#noting(() => expectSame(subject, what, parts(actual), parts(expected)));
   }
 
   #compareErrors(subject: string, what: string, actual: Outcome<unknown>, expected: Outcome<unknown>): void {
@@ -194,6 +201,16 @@ export class TeeSaver extends BaseCheckpointSaver {
 function valueIn<T>(outcome: Outcome<T>): T {
   if ("error" in outcome) throw outcome.error;
   return outcome.value;
+}
+
+/** What was read belongs to the reader: whatever it does to it, the next read gives what is stored. */
+function spoil(read: unknown): void {
+  if (typeof read !== "object" || read === null || Object.isFrozen(read)) return;
+  // MemorySaver hands back the very config it was given.
+  for (const [key, inner] of Object.entries(read)) if (!/config$/i.test(key)) spoil(inner);
+  if (read instanceof Uint8Array) read.fill(7);
+  else if (Array.isArray(read)) read.push("added by a reader");
+  else Object.assign(read, { addedByReader: true });
 }
 
 function keyOf({ config }: CheckpointTuple): string {
