@@ -33,6 +33,7 @@ export type {
   RetentionOptions,
   RetentionRule,
 } from "./core/retention-ports.js";
+export { type HeldLease, type RunHold, runHoldOf } from "./core/run-hold.js";
 export type {
   AttemptScope,
   AttemptStore,
@@ -143,7 +144,9 @@ export type { ThreadRef } from "./langgraph/threads/resolve-thread.js";
 export { type ResumeOptions, resumeThread } from "./langgraph/threads/resume-thread.js";
 export type { RunOptions, RunResult } from "./langgraph/threads/run.js";
 export { type RunThreadOptions, runThread } from "./langgraph/threads/run-thread.js";
+export type { WhenDurableOptions } from "./persistence/durable-checkpoints.js";
 export { openPersistence, registerPersistence } from "./persistence/open.js";
+export { OpenedSaver } from "./persistence/opened-saver.js";
 export type { Breaker } from "./policies/breaker/breaker.js";
 export type { BreakerOptions } from "./policies/breaker/breaker-options.js";
 export type { BreakerState } from "./policies/breaker/breaker-state.js";

@@ -14,6 +14,7 @@ import { crashPoint } from "../core/crash-points.js";
 import type { EventBus } from "../core/events.js";
 import { CheckpointCorruptError } from "../errors/persistence-errors.js";
 import { nextChannelVersion } from "./channel-version.js";
+import { DurableCheckpoints, type WhenDurableOptions } from "./durable-checkpoints.js";
 import { endingRun } from "./failed-write.js";
 import { graphOf } from "./graph-of.js";
 import { listSound } from "./list-sound.js";
@@ -27,6 +28,7 @@ export class OpenedSaver extends BaseCheckpointSaver {
   readonly #open: () => Promise<BaseCheckpointSaver>;
   readonly #events: EventBus;
   readonly #notes: ThreadNotes;
+  readonly #durable = new DurableCheckpoints(async (config) => (await this.getTuple(config)) !== undefined);
 
   constructor(open: () => Promise<BaseCheckpointSaver>, events: EventBus) {
     super();
@@ -59,7 +61,28 @@ export class OpenedSaver extends BaseCheckpointSaver {
   }
 
   put(...parameters: Parameters<BaseCheckpointSaver["put"]>): Promise<RunnableConfig> {
-    return endingRun(parameters[0], this.#put(...parameters));
+    const [config, { id }] = parameters;
+    const put = this.#put(...parameters).then(
+      (next) => {
+        this.#durable.stored(config, id);
+        return next;
+      },
+      (error: unknown) => {
+        this.#durable.failed(config, id, error);
+        throw error;
+      },
+    );
+    return endingRun(config, put);
+  }
+
+  /**
+   * Resolves when the checkpoint of this config is stored, and with it all that it stands on: its ancestors, and inside a
+   * node the checkpoints of the graphs around it.
+   *
+   * @throws the error of the put that failed; NOT_DURABLE when it is not stored within `timeoutMs` (default 30,000)
+   */
+  async whenDurable(config: RunnableConfig, options?: WhenDurableOptions): Promise<void> {
+    await this.#durable.when(config, options);
   }
 
   putWrites(...parameters: Parameters<BaseCheckpointSaver["putWrites"]>): Promise<void> {
@@ -119,6 +142,7 @@ export class OpenedSaver extends BaseCheckpointSaver {
   async deleteThread(threadId: string): Promise<void> {
     await (await this.#open()).deleteThread(threadId);
     this.#notes.forget(threadId);
+    this.#durable.forget(threadId);
   }
 
   override async getDeltaChannelHistory(options: {

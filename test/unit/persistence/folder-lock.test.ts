@@ -3,8 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { acquireFolderLock } from "../../../src/persistence/folder-lock.js";
 import { isRunning, processIdentity } from "../../../src/core/process-identity.js";
+import { acquireFolderLock } from "../../../src/persistence/folder-lock.js";
 
 describe("the lock of a data folder", () => {
   let parent: string;
