@@ -3,6 +3,7 @@
  * thread is stored in the order it came, one statement after the other; threads do not wait for each other.
  */
 import type { HeldLease } from "../../core/run-hold.js";
+import { isConnectionLost } from "../connection-errors.js";
 import type { Parcel } from "./write-statement.js";
 
 /** What the database said of one parcel; a rejection says that the parcel may not have been stored. */
@@ -13,7 +14,7 @@ export type StoreParcels = (parcels: readonly Parcel[]) => Promise<readonly Outc
 
 /** More flights make smaller batches; one would leave the database idle while an answer is on its way. */
 const maxFlights = 3;
-const maxParcels = 400;
+const maxParcels = 100;
 /** Characters of a statement; beyond that a long statement of one thread would hold up the others. */
 const maxCharacters = 4 * 1024 * 1024;
 
@@ -108,10 +109,10 @@ export class WriteQueue {
   }
 }
 
-/** PostgreSQL refused the statement for what is in it: it has a SQLSTATE, and not one of a connection or of resources. */
+/** The database answered with a SQLSTATE, so the connection is sound, and perhaps all but one parcel. */
 function isRefusal(error: unknown): boolean {
   const { code } = error as { code?: unknown };
-  return typeof code === "string" && /^(2[0-9]|4[24]|54|P0|XX)[0-9A-Z]{3}$/.test(code);
+  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) && !isConnectionLost(error);
 }
 
 /** One statement cannot write a row twice: a second parcel for a row waits for the next one. */

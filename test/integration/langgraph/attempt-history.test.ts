@@ -51,12 +51,20 @@ function shown({ waitingFor }: RunResult): string[] {
 function historyOn(open: () => Persistence) {
   let persistence: Persistence;
   let store: AttemptStore;
+  /** Ends what stands still, which would come to its timeout in a test after this one. */
+  let over: AbortController;
+  const standingStill: Promise<unknown>[] = [];
   beforeEach(() => {
     persistence = open();
     store = persistence.attempts as AttemptStore;
     for (const method of METHODS) vi.spyOn(store, method);
+    over = new AbortController();
   });
-  afterEach(() => persistence.close());
+  afterEach(async () => {
+    over.abort();
+    await Promise.allSettled(standingStill.splice(0));
+    await persistence.close();
+  });
 
   /** Compiled afresh, as each process does. */
   const graphOf = (decorated: Node<Log, Update>, recovery = true) => {
@@ -65,7 +73,7 @@ function historyOn(open: () => Persistence) {
   };
   /** A run that comes to stand still in the middle of an attempt, for ever, as if its process had died there, and its lock with it. */
   const dies = async (graph: ReturnType<typeof graphOf>, standsStill: () => void) => {
-    void runThread(graph, input, { ...thread, lock: false });
+    standingStill.push(runThread(graph, input, { ...thread, lock: false, signal: over.signal }));
     await vi.waitFor(standsStill, { timeout: 20_000 });
   };
   const asked = () => METHODS.filter((method) => vi.mocked(store[method]).mock.calls.length > 0);
@@ -235,7 +243,7 @@ function historyOn(open: () => Persistence) {
       const { node, begun } = scripted("fails", asks, asksAndHangs, asks);
       const decorated = resilient(node, { retry: quick });
       await runThread(graphOf(decorated), input, thread);
-      void resumeThread(graphOf(decorated), "t", "yes", { lock: false });
+      standingStill.push(resumeThread(graphOf(decorated), "t", "yes", { lock: false, signal: over.signal }));
       await vi.waitFor(() => expect(begun).toHaveLength(3), { timeout: 20_000 });
       expect((await resumeThread(graphOf(decorated), "t")).waitingFor).toMatchObject([{ value: "proceed?" }]);
       const done = await resumeThread(graphOf(decorated), "t", "yes again");

@@ -3,7 +3,6 @@ import type { RunnableConfig } from "@langchain/core/runnables";
 import { RunnableLambda } from "@langchain/core/runnables";
 import { interrupt, type LangGraphRunnableConfig, MemorySaver, START, StateGraph } from "@langchain/langgraph";
 import type { BaseCheckpointSaver } from "@langchain/langgraph-checkpoint";
-import { PostgresSaver } from "@langchain/langgraph-checkpoint-postgres";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { Fault } from "../../../src/chaos/faults.js";
 import { USAGE_NOTE } from "../../../src/core/checkpoint-notes.js";
@@ -15,6 +14,7 @@ import { meterOf } from "../../../src/langgraph/thread-usage.js";
 import { threadUsage } from "../../../src/langgraph/threads/read-usage.js";
 import { UsageHandler, withHandlers } from "../../../src/langgraph/usage-handler.js";
 import { openPersistence } from "../../../src/persistence/open.js";
+import { ResilientPostgresSaver } from "../../../src/persistence/saver.js";
 import { definePrice } from "../../../src/policies/prices.js";
 import type { ModelUsage } from "../../../src/policies/usage.js";
 import { createDatabase, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
@@ -259,7 +259,7 @@ describeOnPostgres("a thread in PostgreSQL", () => {
   });
   afterAll(() => database.drop());
 
-  it("goes on counting in the next process, and the stock saver reads it as it is", async () => {
+  it("goes on counting in the next process, and a saver of its own reads it as it is", async () => {
     const model = await modelThat();
     const one = openPersistence(database.url);
     onTestFinished(() => one.close());
@@ -274,11 +274,11 @@ describeOnPostgres("a thread in PostgreSQL", () => {
     await resumed.invoke(null, thread("t"));
     const usage = await threadUsage(resumed, "t");
     expect(usage).toMatchObject({ useful: { attempts: 2, totalTokens: 44 }, wasted: { attempts: 1, totalTokens: 22 } });
-    const stock = PostgresSaver.fromConnString(database.url);
-    onTestFinished(() => stock.end());
-    const { values, next } = await asking(model, stock).getState(thread("t"));
+    const alone = ResilientPostgresSaver.fromConnString(database.url);
+    onTestFinished(() => alone.end());
+    const { values, next } = await asking(model, alone).getState(thread("t"));
     expect(values).toMatchObject({ value: 2, log: [ANSWER, "yes"] });
     expect(next).toEqual([]);
-    expect(await threadUsage({ ...resumed, checkpointer: stock } as never, "t")).toEqual(usage);
+    expect(await threadUsage({ ...resumed, checkpointer: alone } as never, "t")).toEqual(usage);
   });
 });

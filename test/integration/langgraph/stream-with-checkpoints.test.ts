@@ -1,7 +1,7 @@
 /** Texts that are saved while they are generated: what a retry or another process goes on from, and what it must not. */
 import { AIMessageChunk, HumanMessage } from "@langchain/core/messages";
 import { interrupt, type LangGraphRunnableConfig, RunControl, Send, START, StateGraph } from "@langchain/langgraph";
-import { beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { Persistence } from "../../../src/core/ports.js";
 import type { StreamPart, StreamScope, StreamStore } from "../../../src/core/store-ports.js";
 import { MalformedOutputError } from "../../../src/errors/own-errors.js";
@@ -62,6 +62,15 @@ const writes = (model: Model, options?: StreamCheckpointOptions): Node<Log, Upda
   return async (_, config) => ({ log: [(await streamed(model, config, options).final()).text] });
 };
 const run = (node: Node<Log, Update>) => runThread(graphOf(node), input, thread);
+/**
+ * A run that comes to stand still for ever, as if its process had died there, and its lock with it. It ends with the test,
+ * or it would come to its timeout in one after it.
+ */
+function begin(node: Node<Log, Update>): void {
+  const over = new AbortController();
+  onTestFinished(() => over.abort());
+  void runThread(graphOf(node), input, { ...thread, lock: false, signal: over.signal });
+}
 
 /** A call that counts on from where the text in the request stops. */
 const goesOn: Call = function* (messages) {
@@ -145,7 +154,7 @@ describe("a text that is generated", () => {
     vi.mocked(store.append).mockImplementationOnce(neverEnds);
     const seen: string[] = [];
     const model = streamingModel(() => words(1, 20));
-    void run(async (_, config) => {
+    begin(async (_, config) => {
       for await (const { text } of streamed(model, config)) seen.push(text);
       return {};
     });
@@ -484,7 +493,7 @@ describe("a process that dies", () => {
   /** A run that comes to stand still in the middle of its text, for ever. */
   async function standsStill(model: Model, at: number) {
     const seen: string[] = [];
-    void run(async (_, config) => {
+    begin(async (_, config) => {
       for await (const { text } of streamed(model, config)) seen.push(text);
       return {};
     });

@@ -1,8 +1,9 @@
 /** Histories of a graph's threads, done on several savers at once. */
+import type { RunnableConfig } from "@langchain/core/runnables";
 import { Command } from "@langchain/langgraph";
 import type { BaseCheckpointSaver, CheckpointTuple } from "@langchain/langgraph-checkpoint";
 import { type HistoryCommand, type HistoryKind, type OnThread, THREADS } from "./commands.js";
-import { expectSame, Mismatch, snapshotParts } from "./exact.js";
+import { expectSame, Mismatch, type Parts, snapshotParts } from "./exact.js";
 import { buildGraph, DELTA_CHANNELS } from "./graph.js";
 import { type Subject, TeeSaver } from "./tee-saver.js";
 import { make, messageOf } from "./values.js";
@@ -186,12 +187,20 @@ class History {
   async #states(saver: BaseCheckpointSaver, thread_id: string, tuples: readonly CheckpointTuple[]) {
     const graph = this.#builder.compile({ checkpointer: saver });
     const head = { configurable: { thread_id } };
-    const states = [snapshotParts(await graph.getState(head, { subgraphs: true }))];
-    for await (const state of graph.getStateHistory(head, { limit: this.#sampleSize }))
-      states.push(snapshotParts(state));
+    // LangGraph itself has no state for a checkpoint between steps whose updates contradict each other, on any saver.
+    const stateAt = async (config: RunnableConfig) =>
+      graph
+        .getState(config, { subgraphs: true })
+        .then(snapshotParts, (error: Error): Parts => ({ error: error.message }));
+    const states: Parts[] = [await stateAt(head)];
+    try {
+      for await (const state of graph.getStateHistory(head, { limit: this.#sampleSize }))
+        states.push(snapshotParts(state));
+    } catch (error) {
+      states.push({ error: (error as Error).message });
+    }
     for (const { config } of tuples) {
-      if (config.configurable?.checkpoint_ns === "")
-        states.push(snapshotParts(await graph.getState(config, { subgraphs: true })));
+      if (config.configurable?.checkpoint_ns === "") states.push(await stateAt(config));
     }
     return states;
   }
