@@ -1,4 +1,5 @@
 /** The checkpoints of a thread as the plan sees them, in three statements. */
+import { TASKS } from "@langchain/langgraph-checkpoint";
 import { headerChannelsSql } from "../native/header.js";
 import { checkpointKey, checkpointKeySql } from "../native/stored-object.js";
 import { report } from "../native/task-writes.js";
@@ -51,12 +52,12 @@ const sendsInParentSql = (schema: string) => `(
     exists (
       select 1 from "${schema}".checkpoint_writes w
       where w.thread_id = cp.thread_id and w.checkpoint_ns = cp.checkpoint_ns
-        and w.checkpoint_id = cp.parent_checkpoint_id and w.channel = '__pregel_tasks')
+        and w.checkpoint_id = cp.parent_checkpoint_id and w.channel = '${TASKS}')
     or exists (
       select 1 from "${schema}".lgr_writes w
       where w.thread_key = $2::uuid
         and w.checkpoint_key = ${checkpointKeySql("cp.checkpoint_ns", "cp.parent_checkpoint_id")}
-        and strpos(split_part(w.body, E'\\n', 1), '"__pregel_tasks"') > 0)))`;
+        and strpos(split_part(w.body, E'\\n', 1), '"${TASKS}"') > 0)))`;
 
 const rowsSql = (schema: string) => `
   select cp.checkpoint_ns as ns, cp.checkpoint_id as id, cp.parent_checkpoint_id as parent,
