@@ -19,12 +19,14 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const folder = createFolder();
 afterAll(() => folder.remove());
 const input = JSON.stringify({ fiscalYear: 2024, fiscalQuarter: 3, outputDir: join(folder.path, "reports") });
+/** Of `npm start` and of `lgr`, as in a clone; the first start on an empty folder takes seconds. */
+const embedded = `pglite:${join(folder.path, "data")}`;
 
 describe("npm start", () => {
   const start = async (...flags: string[]) => {
     const child = spawn("npm", ["start", "--silent", "--", ...flags], {
       cwd: root,
-      env: cleanEnvironment({ DATABASE_URL: `pglite:${join(folder.path, "start")}` }),
+      env: cleanEnvironment({ DATABASE_URL: embedded }),
       stdio: ["ignore", "pipe", "inherit"],
     });
     const [stdout, [code]] = await Promise.all([text(child.stdout), once(child, "exit")]);
@@ -112,9 +114,8 @@ function branches(lgr: (...parameters: string[]) => ReturnType<typeof runLgr>): 
 }
 
 describe("lgr run quarterly-report on the embedded Postgres", () => {
-  const db = `pglite:${join(folder.path, "data")}`;
   // In a clone, as the README says it.
-  const lgr = (...parameters: string[]) => runLgr(["--db", db, ...parameters], CLONE);
+  const lgr = (...parameters: string[]) => runLgr(["--db", embedded, ...parameters], CLONE);
   story(lgr);
 
   if (!hasPostgres) branches(lgr);
@@ -122,7 +123,7 @@ describe("lgr run quarterly-report on the embedded Postgres", () => {
   it("refuses bad input at once, naming it", async () => {
     const refused = await runLgr([
       "--db",
-      db,
+      embedded,
       "--json",
       "run",
       "quarterly-report",
