@@ -60,7 +60,7 @@ describeOnPostgres("after pruning", () => {
           rules,
           async (commands, rule) => void (await check(commands, rule)),
         ),
-        { numRuns: full ? 60 : 2, interruptAfterTimeLimit: 60_000 },
+        { numRuns: full ? 60 : 2, ...(full ? {} : { seed: 7 }), interruptAfterTimeLimit: 60_000 },
       );
     });
   }

@@ -131,7 +131,11 @@ describeOnPostgres("rewriting for the stock saver", () => {
 
   it("keeps what random histories left", { timeout }, async () => {
     const property = fc.asyncProperty(anyHistory(kind, full ? {} : { minLength: 3, maxLength: 4 }), expectTheWayBack);
-    await fc.assert(property, { numRuns: full ? 25 : 1, interruptAfterTimeLimit: 60_000 });
+    await fc.assert(property, {
+      numRuns: full ? 25 : 1,
+      ...(full ? {} : { seed: 7 }),
+      interruptAfterTimeLimit: 60_000,
+    });
   });
 
   it("rewrites rightly or not at all where branches have the same version for different values", {
