@@ -283,7 +283,7 @@ describeOnPostgres("retention", () => {
   });
 });
 
-describe("retention on an embedded Postgres", () => {
+describe.runIf(full)("retention on an embedded Postgres", () => {
   it("gives back the place of what it deletes, which nobody else does there", async () => {
     const pool = await openInMemory();
     const persistence = openPersistence({ pool });
