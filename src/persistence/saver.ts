@@ -11,27 +11,17 @@ import type {
 } from "@langchain/langgraph-checkpoint";
 import { PostgresSaver } from "@langchain/langgraph-checkpoint-postgres";
 import pg from "pg";
-import { systemClock } from "../core/clock.js";
 import { CheckpointCorruptError } from "../errors/persistence-errors.js";
 import { nextChannelVersion } from "./channel-version.js";
 import { DurableCheckpoints, type WhenDurableOptions } from "./durable-checkpoints.js";
 import { endRunOf, noteRun } from "./failed-write.js";
-import { type CheckpointFormat, formatOf } from "./formats.js";
-import { migrateAll, migrateCheckpoints, ownTablesAreThere } from "./migrations.js";
+import { LazyFormat } from "./lazy-format.js";
+import { migrateAll, migrateCheckpoints } from "./migrations.js";
 import { storable } from "./native/storable.js";
 import { threadKey } from "./native/stored-object.js";
 import { Quarantine } from "./quarantine.js";
 import { deleteEverything } from "./saver-statements.js";
-import {
-  connectionTimeoutMs,
-  guardPool,
-  inTransaction,
-  retryOn,
-  run,
-  runTogether,
-  type SqlPool,
-  type Statement,
-} from "./sql-pool.js";
+import { connectionTimeoutMs, guardPool, type SqlPool, writeTogether } from "./sql-pool.js";
 import { toStorableJson } from "./storable-text.js";
 import { refuseUnstorable } from "./strict-state.js";
 
@@ -75,9 +65,7 @@ export class ResilientPostgresSaver extends PostgresSaver {
   readonly #settings: ResilientSaverOptions;
   readonly #durable: DurableCheckpoints;
   readonly #quarantine: Quarantine;
-  #format: Promise<CheckpointFormat> | undefined;
-  /** The same once it is there: a value is serialized when it is given, before anything is waited for. */
-  #current: CheckpointFormat | undefined;
+  readonly #format: LazyFormat;
   #settingUp: Promise<void> | undefined;
 
   constructor(pool: pg.Pool | SqlPool, serde?: SerializerProtocol, options: ResilientSaverOptions = {}) {
@@ -87,7 +75,25 @@ export class ResilientPostgresSaver extends PostgresSaver {
     this.#schema = schema;
     this.#settings = options;
     this.#quarantine = new Quarantine({ pool, schema, onCorrupt: options.onCorrupt });
-    this.#durable = new DurableCheckpoints((config) => this.#isStored(config));
+    this.#format = new LazyFormat({
+      pool,
+      schema,
+      serde: this.serde,
+      compatible: options.compatible ?? false,
+      keepThreads: options.keepThreads ?? false,
+      makeTables: () => this.setup(),
+      nextVersion: (current) => this.getNextVersion(current),
+      dump: {
+        blobs: (threadId, namespace, values, versions) => this._dumpBlobs(threadId, namespace, values, versions),
+        checkpoint: (checkpoint) => this._dumpCheckpoint(checkpoint),
+        writes: (writes) => this._dumpWrites("", "", "", "", writes),
+        metadataJson: async (metadata) => {
+          const [, json] = await this.serde.dumpsTyped(metadata);
+          return toStorableJson(new TextDecoder().decode(json));
+        },
+      },
+    });
+    this.#durable = new DurableCheckpoints(async (config) => (await this.#format.opened()).isStored(config));
     guardPool(pool);
   }
 
@@ -113,7 +119,7 @@ export class ResilientPostgresSaver extends PostgresSaver {
   }
 
   override async getTuple(config: RunnableConfig): Promise<CheckpointTuple | undefined> {
-    const { reader } = await this.#opened();
+    const { reader } = await this.#format.opened();
     return this.#quarantine.noting(reader.getTuple(config));
   }
 
@@ -132,7 +138,7 @@ export class ResilientPostgresSaver extends PostgresSaver {
   ): AsyncGenerator<CheckpointTuple | CheckpointCorruptError> {
     const [where, values] = this._searchWhere(config, options.filter, options.before);
     const limit = options.limit === undefined ? undefined : Number.parseInt(String(options.limit), 10);
-    const { reader } = await this.#opened();
+    const { reader } = await this.#format.opened();
     for await (const found of reader.scan(where, values, limit)) {
       if (found instanceof CheckpointCorruptError) await this.#quarantine.note(found);
       yield found;
@@ -183,7 +189,7 @@ export class ResilientPostgresSaver extends PostgresSaver {
     const [config, { channel_values }, , newVersions] = put;
     if (config.configurable === undefined) throw new Error(`Missing "configurable" field in "config" param`);
     if (this.#settings.strict) for (const channel in newVersions) refuseUnstorable(channel, channel_values[channel]);
-    const { writer } = this.#current ?? (await this.#opened());
+    const { writer } = this.#format.current ?? (await this.#format.opened());
     return writer.put(...put);
   }
 
@@ -198,14 +204,14 @@ export class ResilientPostgresSaver extends PostgresSaver {
 
   async #putWrites(config: RunnableConfig, writes: PendingWrite[], taskId: string, taskPath: string): Promise<void> {
     if (this.#settings.strict) for (const [channel, value] of writes) refuseUnstorable(channel, value);
-    const { writer } = this.#current ?? (await this.#opened());
+    const { writer } = this.#format.current ?? (await this.#format.opened());
     return writer.putWrites(config, writes, taskId, taskPath);
   }
 
   override async deleteThread(threadId: string): Promise<void> {
-    const { hasOwnTables, forget } = await this.#opened();
+    const { hasOwnTables, forget } = await this.#format.opened();
     const id = storable(threadId, "thread_id");
-    await this.#write([deleteEverything(this.#schema, id, hasOwnTables ? threadKey(id) : undefined)]);
+    await writeTogether(this.#pool, [deleteEverything(this.#schema, id, hasOwnTables ? threadKey(id) : undefined)]);
     forget(threadKey(id));
     this.#durable.forget(threadId);
   }
@@ -215,7 +221,7 @@ export class ResilientPostgresSaver extends PostgresSaver {
     channels: string[];
   }): Promise<Record<string, DeltaChannelHistory>> {
     if (options.channels.length === 0) return {};
-    const { reader } = await this.#opened();
+    const { reader } = await this.#format.opened();
     try {
       return await this.#quarantine.noting(reader.deltaHistory(options.config, options.channels));
     } catch (error) {
@@ -233,70 +239,5 @@ export class ResilientPostgresSaver extends PostgresSaver {
    */
   async whenDurable(config: RunnableConfig, options?: WhenDurableOptions): Promise<void> {
     await this.#durable.when(config, options);
-  }
-
-  #opened(): Promise<CheckpointFormat> {
-    this.#format ??= this.#open().catch((error: unknown) => {
-      this.#format = undefined;
-      throw error;
-    });
-    return this.#format;
-  }
-
-  async #open(): Promise<CheckpointFormat> {
-    const { compatible = false, keepThreads = false } = this.#settings;
-    const writesOwn = !compatible;
-    let hasOwnTables = await ownTablesAreThere(this.#pool, this.#schema);
-    if (!hasOwnTables && (writesOwn || keepThreads)) {
-      try {
-        await this.setup();
-        hasOwnTables = true;
-      } catch (error) {
-        if ((error as { code?: unknown }).code !== "42501" || keepThreads) throw error;
-        process.emitWarning(
-          `ResilientPostgresSaver: this database role may not make tables, so checkpoints are written in the stock saver's format; call setup() once with a role that may, or pass { compatible: true } (${String(error)})`,
-        );
-      }
-    }
-    this.#current = formatOf({
-      schema: this.#schema,
-      pool: this.#pool,
-      serde: this.serde,
-      native: writesOwn && hasOwnTables,
-      hasOwnTables,
-      keepThreads,
-      now: systemClock.now,
-      makeTables: () => this.setup(),
-      nextVersion: (current) => this.getNextVersion(current),
-      write: (statements, guard) => this.#write(statements, guard),
-      dump: {
-        blobs: (threadId, namespace, values, versions) => this._dumpBlobs(threadId, namespace, values, versions),
-        checkpoint: (checkpoint) => this._dumpCheckpoint(checkpoint),
-        writes: (writes) => this._dumpWrites("", "", "", "", writes),
-        metadataJson: async (metadata) => {
-          const [, json] = await this.serde.dumpsTyped(metadata);
-          return toStorableJson(new TextDecoder().decode(json));
-        },
-      },
-    });
-    return this.#current;
-  }
-
-  async #isStored(config: RunnableConfig): Promise<boolean> {
-    return (await this.#opened()).isStored(config);
-  }
-
-  async #write(statements: readonly Statement[], guard?: Statement): Promise<"written" | "refused"> {
-    if (guard === undefined) {
-      await retryOn(this.#pool, () => runTogether(this.#pool, statements));
-      return "written";
-    }
-    return retryOn(this.#pool, () =>
-      inTransaction(this.#pool, async (client) => {
-        if ((await run(client, guard)).rows.length === 0) return "refused";
-        for (const statement of statements) await run(client, statement);
-        return "written";
-      }),
-    );
   }
 }

@@ -125,3 +125,26 @@ export async function runTogether(pool: SqlPool, statements: readonly Statement[
     for (const statement of statements) await run(client, statement);
   });
 }
+
+/**
+ * {@link runTogether}, repeated after transient errors: the statements must be idempotent.
+ *
+ * @param guard gives a row if the statements may run; asked in their transaction
+ */
+export async function writeTogether(
+  pool: SqlPool,
+  statements: readonly Statement[],
+  guard?: Statement,
+): Promise<"written" | "refused"> {
+  if (guard === undefined) {
+    await retryOn(pool, () => runTogether(pool, statements));
+    return "written";
+  }
+  return retryOn(pool, () =>
+    inTransaction(pool, async (client) => {
+      if ((await run(client, guard)).rows.length === 0) return "refused";
+      for (const statement of statements) await run(client, statement);
+      return "written";
+    }),
+  );
+}

@@ -13,6 +13,7 @@ import { hashes, plainHash, splitLast } from "./native/read-row.js";
 import { kinds, type ReadRow, readSql } from "./native/read-statement.js";
 import { type CheckpointState, StateCache } from "./native/state-cache.js";
 import { storable } from "./native/storable.js";
+import { StoredContents } from "./native/stored-contents.js";
 import { checkpointKey, checkpointKeySql, threadKey } from "./native/stored-object.js";
 import { putCheckpoint, putTaskWrites, type WriteRow } from "./saver-statements.js";
 import type { SqlClient, Statement } from "./sql-pool.js";
@@ -91,7 +92,7 @@ export class ThreadToStock {
   async rewrite(): Promise<number> {
     let count = 0;
     for (let page = await this.#page(); page.length > 0; page = await this.#page()) {
-      const rows = new CheckpointRows(page, unopened, this.#cache);
+      const rows = new CheckpointRows(page, unopened, new StoredContents(this.#cache));
       for (let n = 0; n < rows.length; n += 1) await this.#checkpoint(rows, n, page);
       count += rows.length;
     }

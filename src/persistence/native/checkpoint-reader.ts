@@ -19,6 +19,7 @@ import { ReadQueue, type Wanted } from "./read-queue.js";
 import { ancestorsSql, objectsSql, type ReadRow, readSql, severalSql } from "./read-statement.js";
 import type { CheckpointState, StateCache } from "./state-cache.js";
 import { storable } from "./storable.js";
+import { StoredContents } from "./stored-contents.js";
 import { checkpointKey, threadKey } from "./stored-object.js";
 import type { StandingValue } from "./stored-value.js";
 
@@ -233,7 +234,7 @@ export class CheckpointReader {
 
   async #rows(statement: Statement, held: ReadonlyMap<string, StandingValue> = new Map()): Promise<CheckpointRows> {
     const { database, serde, cache } = this.#options;
-    return new CheckpointRows(await database.rows<ReadRow>(statement), serde, cache, held);
+    return new CheckpointRows(await database.rows<ReadRow>(statement), serde, new StoredContents(cache, held));
   }
 
   async #addMissing(rows: CheckpointRows, n: number, channels: ReadonlySet<string>): Promise<void> {

@@ -1,4 +1,4 @@
-/** The reading half: rows of one statement become checkpoints again, each content checked against its hash. */
+/** The reading half: rows of one statement become checkpoints again. */
 import type { RunnableConfig } from "@langchain/core/runnables";
 import type {
   Checkpoint,
@@ -8,19 +8,17 @@ import type {
 } from "@langchain/langgraph-checkpoint";
 import { CheckpointCorruptError } from "../../errors/persistence-errors.js";
 import { fromStorableJson, fromStorableText } from "../storable-text.js";
-import { type Header, type HeaderValues, type Inline, readHeader } from "./header.js";
+import { type Header, readHeader } from "./header.js";
 import { type ReadPendingWrite, writesOf } from "./pending-writes.js";
-import { corrupt, hashes, isUndefined, plainHash, splitLast, stockValue, type TypedValue } from "./read-row.js";
+import { corrupt, isUndefined, splitLast, stockValue, type TypedValue } from "./read-row.js";
 import { kinds, type ReadRow } from "./read-statement.js";
-import type { CheckpointState, StateCache } from "./state-cache.js";
-import { hashOf, type StoredObject, threadKey } from "./stored-object.js";
-import { readInline, readValue, type StandingValue } from "./stored-value.js";
+import type { CheckpointState } from "./state-cache.js";
+import type { StoredContents } from "./stored-contents.js";
+import { threadKey } from "./stored-object.js";
 import { typedValue } from "./value-text.js";
 
 /** The part of a checkpoint that is not the content of a channel or a task's writes. */
 export const theCheckpoint = "the checkpoint itself";
-
-type Content = Pick<StoredObject, "links" | "body">;
 
 /** The rows of one checkpoint. */
 interface Stored {
@@ -40,22 +38,13 @@ export interface ReadCheckpoint {
 
 export class CheckpointRows {
   readonly #serde: SerializerProtocol;
-  readonly #cache: StateCache;
-  readonly #held: Map<string, StandingValue>;
+  readonly #contents: StoredContents;
   readonly #stored: Stored[] = [];
-  readonly #objects = new Map<string, Content>();
-  readonly #checked = new Set<string>();
 
-  /** @param held values that were at hand when the rows were asked for, and so are not among them */
-  constructor(
-    rows: readonly ReadRow[],
-    serde: SerializerProtocol,
-    cache: StateCache,
-    held: ReadonlyMap<string, StandingValue> = new Map(),
-  ) {
+  /** @param contents where the values are that were at hand when the rows were asked for; those of the rows are added */
+  constructor(rows: readonly ReadRow[], serde: SerializerProtocol, contents: StoredContents) {
     this.#serde = serde;
-    this.#cache = cache;
-    this.#held = new Map(held);
+    this.#contents = contents;
     const at = new Map<number | null, Stored>();
     for (const row of rows) {
       if (row.kind === kinds.checkpoint) at.set(row.n, { row, writes: [], stockWrites: [], stockValues: [] });
@@ -65,14 +54,12 @@ export class CheckpointRows {
       else if (row.kind === kinds.stockWrite) at.get(row.n)?.stockWrites.push(row);
       else if (row.kind === kinds.stockValue) at.get(row.n)?.stockValues.push(row);
     }
-    this.addObjects(rows);
+    contents.add(rows);
     this.#stored.push(...[...at.values()].sort((a, b) => (a.row.n ?? 0) - (b.row.n ?? 0)));
   }
 
   addObjects(rows: readonly ReadRow[]): void {
-    for (const { kind, a, b, c, d } of rows) {
-      if (kind === kinds.object) this.#objects.set(plainHash(a) + plainHash(b), { links: hashes(c), body: d ?? "" });
-    }
+    this.#contents.add(rows);
   }
 
   get length(): number {
@@ -109,7 +96,7 @@ export class CheckpointRows {
       },
     });
     const { checkpoint, metadata, state } = await this.#checkpoint(stored, channels);
-    const written = writesOf(stored, (hash) => this.#content(threadKey(row.a ?? ""), hash));
+    const written = writesOf(stored, (hash) => this.#contents.find(threadKey(row.a ?? ""), hash));
     const pendingWrites = await Promise.all(
       written.map(
         async ({ taskId, channel, value }) => [taskId, channel, await this.#load(value)] as [string, string, unknown],
@@ -132,7 +119,7 @@ export class CheckpointRows {
     const { objects, inline } = this.#header(stored);
     const key = threadKey(stored.row.a ?? "");
     const needed = [...channels].flatMap((channel) => objects[channel] ?? inline[channel]?.links ?? []);
-    return { threadKey: key, hashes: needed.filter((hash) => !this.#hold(key, hash)) };
+    return { threadKey: key, hashes: needed.filter((hash) => !this.#contents.hold(key, hash)) };
   }
 
   /**
@@ -145,7 +132,9 @@ export class CheckpointRows {
     if (stored === undefined) return { writes: [], values: [] };
     const { row, stockValues } = stored;
     const key = threadKey(row.a ?? "");
-    const writes = writesOf(stored, (hash) => this.#content(key, hash)).filter(({ channel }) => channels.has(channel));
+    const writes = writesOf(stored, (hash) => this.#contents.find(key, hash)).filter(({ channel }) =>
+      channels.has(channel),
+    );
     if (row.e === null) {
       const values = stockValues.map(({ a, b, c }): [string, TypedValue] => [
         fromStorableText(a ?? ""),
@@ -156,17 +145,10 @@ export class CheckpointRows {
     const { inline, objects } = this.#header(stored);
     const values = [...channels].flatMap((channel): [string, TypedValue][] =>
       Object.hasOwn(inline, channel) || Object.hasOwn(objects, channel)
-        ? [[channel, typedValue(this.#text(row, key, channel, { inline, objects }))]]
+        ? [[channel, typedValue(this.#contents.text(row, channel, { inline, objects }))]]
         : [],
     );
     return { writes, values: values.filter(([, value]) => !isUndefined(value)) };
-  }
-
-  /** Whether the value is at hand; if so it stays. */
-  #hold(key: string, hash: string): boolean {
-    const value = this.#held.get(hash) ?? this.#cache.value(key, hash);
-    if (value !== undefined) this.#held.set(hash, value);
-    return value !== undefined;
   }
 
   /** Versions of the channels of the checkpoint at this place; undefined where it is in stock's format. */
@@ -214,10 +196,9 @@ export class CheckpointRows {
     const isWanted = (channel: string) => channels === undefined || channels.has(channel);
     if (row.e === null) return this.#stockCheckpoint(stored, metadataText, isWanted);
     const { checkpoint, inline, objects } = this.#header(stored);
-    const key = threadKey(row.a ?? "");
     const values = await Promise.all(
       [...Object.keys(inline), ...Object.keys(objects)].filter(isWanted).map(async (channel) => {
-        return [channel, await this.#load(typedValue(this.#text(row, key, channel, { inline, objects })))] as const;
+        return [channel, await this.#load(typedValue(this.#contents.text(row, channel, { inline, objects })))] as const;
       }),
     );
     return {
@@ -257,45 +238,6 @@ export class CheckpointRows {
         isStock: true as const,
       },
     };
-  }
-
-  #text(row: ReadRow, key: string, channel: string, { inline, objects }: HeaderValues): string {
-    const short = inline[channel];
-    return short === undefined
-      ? this.#value(row, key, channel, objects[channel] ?? "")
-      : this.#inline(row, key, channel, short);
-  }
-
-  #value(row: ReadRow, key: string, channel: string, hash: string): string {
-    try {
-      const value = readValue(
-        hash,
-        (wanted) => this.#content(key, wanted),
-        (wanted) => this.#held.get(wanted) ?? this.#cache.value(key, wanted),
-      );
-      this.#cache.keep(key, value);
-      return value.text;
-    } catch (error) {
-      throw corrupt(row, `channel "${channel}"`, error);
-    }
-  }
-
-  #inline(row: ReadRow, key: string, channel: string, { skeleton, links }: Inline): string {
-    try {
-      return readInline(skeleton, links, (wanted) => this.#content(key, wanted));
-    } catch (error) {
-      throw corrupt(row, `channel "${channel}"`, error);
-    }
-  }
-
-  /** Checked when it is first used: what no checkpoint needs may be damaged as it likes. */
-  #content(key: string, hash: string): Content | undefined {
-    const content = this.#objects.get(key + hash);
-    if (content === undefined || this.#checked.has(key + hash)) return content;
-    if (hashOf(content.links, content.body) !== hash)
-      throw new Error(`the stored content ${hash} does not match its hash`);
-    this.#checked.add(key + hash);
-    return content;
   }
 
   #load([type, value]: readonly [string, string | Uint8Array]): Promise<unknown> {
