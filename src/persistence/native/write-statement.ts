@@ -51,16 +51,22 @@ export interface WriteAnswer {
   readonly orphans: number[] | null;
 }
 
+/**
+ * The plan is made once a connection, perhaps while the tables are empty, and has to be right for full ones: rows are
+ * looked up one by one, by scalar and lateral subqueries, which cannot become a scan of the table as a join or `exists` can.
+ */
 export function writeSql(schema: string): string {
   const at = (table: string) => `"${schema}".${table}`;
   const allowed = "(x.lease = 0 or x.lease in (select n from held))";
   return `with held as materialized (
     select x.n::int as n from unnest($1::text[], $2::int8[]) with ordinality as x(name, token, n)
-    join ${at("lgr_locks")} l on l.name = x.name and l.token = x.token and l.expires_at > now() for share of l
+    cross join lateral (
+      select 1 from ${at("lgr_locks")} l where l.name = x.name and l.token = x.token and l.expires_at > now() for share
+    ) l
   ), given as materialized (
-    select x.*, x.needs_parent and not exists (
-      select 1 from ${at("checkpoints")} p
-      where p.thread_id = x.thread_id and p.checkpoint_ns = x.ns and p.checkpoint_id = x.parent and p.type is not null) as orphan
+    select x.*, x.needs_parent and coalesce((
+      select false from ${at("checkpoints")} p
+      where p.thread_id = x.thread_id and p.checkpoint_ns = x.ns and p.checkpoint_id = x.parent and p.type is not null), true) as orphan
     from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bool[], $11::int4[])
       with ordinality as x(thread_id, ns, id, parent, header, checkpoint, metadata, needs_parent, lease, n)
   ), objects as (

@@ -12,7 +12,8 @@ const proxy = await startWireProxy(url);
 const saver = (which === "stock" ? PostgresSaver : ResilientPostgresSaver).fromConnString(proxy.url);
 
 async function put(thread: string): Promise<unknown> {
-  const config = { configurable: { thread_id: thread, checkpoint_ns: "" } };
+  // The other saver is at work in the same database.
+  const config = { configurable: { thread_id: `${which}: ${thread}`, checkpoint_ns: "" } };
   const checkpoint = { ...emptyCheckpoint(), id: uuid6(0), channel_values: { a: thread }, channel_versions: { a: 1 } };
   await saver.put(config, checkpoint, { source: "loop", step: 0, parents: {} }, { a: 1 });
   return (await saver.getTuple(config))?.checkpoint.channel_values;

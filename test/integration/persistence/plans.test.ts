@@ -1,0 +1,93 @@
+/** How PostgreSQL carries out the statements of the hot path, whatever it knew of the tables when it planned them. */
+import pg from "pg";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { ancestorsSql, objectsSql, readSql, severalSql } from "../../../src/persistence/native/read-statement.js";
+import { checkpointKeySql, threadKeySql } from "../../../src/persistence/native/stored-object.js";
+import { writeSql } from "../../../src/persistence/native/write-statement.js";
+import { ResilientPostgresSaver } from "../../../src/persistence/saver.js";
+import { createDatabase, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
+
+const schema = "public";
+const ownTables = true;
+const inPlace = "where cp.thread_id = $1 and cp.checkpoint_ns = $2";
+const statements = {
+  "that stores checkpoints and writes": writeSql(schema),
+  "that reads the newest checkpoint": readSql({
+    schema,
+    ownTables,
+    head: `${inPlace} order by cp.checkpoint_id desc limit 1`,
+    known: 3,
+  }),
+  "that reads a checkpoint": readSql({ schema, ownTables, head: `${inPlace} and cp.checkpoint_id = $3`, known: 4 }),
+  "that reads those of several threads": severalSql({ schema, ownTables }),
+  "that reads the ancestors of one": ancestorsSql({ schema, ownTables }),
+  "that reads contents": objectsSql(schema),
+};
+
+describeOnPostgres("the plan of the statement", () => {
+  let database: TestDatabase;
+  let client: pg.Client;
+
+  beforeAll(async () => {
+    database = await createDatabase();
+    const saver = ResilientPostgresSaver.fromConnString(database.url, { keepThreads: true });
+    await saver.setup();
+    await saver.end();
+    client = new pg.Client({ connectionString: database.url });
+    await client.connect();
+    await client.query("set plan_cache_mode = force_generic_plan");
+    for (const [n, text] of Object.values(statements).entries())
+      await client.query(`prepare statement_${n} as ${text}`);
+  });
+  afterAll(async () => {
+    await client.end();
+    await database.drop();
+  });
+
+  const explained = async (n: number, text: string): Promise<string> => {
+    const parameters = new Set(text.match(/\$\d+/g)).size;
+    const nulls = Array.from({ length: parameters }, () => "null").join();
+    const { rows } = await client.query(`explain execute statement_${n}(${nulls})`);
+    return rows.map((row) => row["QUERY PLAN"]).join("\n");
+  };
+  /** As much as a plan may be thought to cost before PostgreSQL compiles it, which takes longer than running it. */
+  const mostWithoutCompiling = 100_000;
+  const eachIsGood = it.each(Object.entries(statements).map(([title, text], n) => ({ title, text, n })));
+  const expectGood = (plan: string) => {
+    expect(plan).not.toMatch(/Seq Scan on (checkpoint|lgr_)/);
+    const costs = [...plan.matchAll(/cost=[\d.]+\.\.([\d.]+)/g)].map(([, cost]) => Number(cost));
+    expect(Math.max(...costs), plan).toBeLessThan(mostWithoutCompiling / 2);
+  };
+
+  eachIsGood("$title reads no table from end to end, as it was planned on empty ones", async ({ n, text }) => {
+    expectGood(await explained(n, text));
+  });
+
+  it("is made anew for full tables", { timeout: 60_000 }, async () => {
+    const rows = (columns: string) => `select ${columns} from generate_series(1, 30000) as n`;
+    const thread = "'thread ' || n % 500";
+    const id = "lpad(n::text, 8, '0')";
+    const keys = `${threadKeySql(thread)}, ${checkpointKeySql("''", id)}`;
+    const header = "'lgr1 1 ' || md5(n::text) || ',' || md5((n + 1)::text) || ' {}'";
+    await client.query(`
+      insert into checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)
+        ${rows(`${thread}, '', ${id}, lpad((n - 500)::text, 8, '0'), ${header}, '{}', '{}'`)};
+      insert into checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
+        ${rows(`${thread}, '', 'messages', n::text, 'json', ''`)};
+      insert into checkpoint_writes (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, channel, type, blob)
+        ${rows(`${thread}, '', ${id}, 'task', 0, 'messages', 'json', ''`)};
+      insert into lgr_task_paths ${rows(`${thread}, '', ${id}, 'task', 'path'`)};
+      insert into lgr_objects (thread_key, hash, links, body)
+        ${rows(`${threadKeySql(thread)}, md5(n::text)::uuid, array[md5((n - 500)::text)::uuid], 'f'`)};
+      insert into lgr_writes (thread_key, checkpoint_key, task_id, number, report, links, body, check_sum)
+        ${rows(`${keys}, 'task', 0, 0, array[md5(n::text)::uuid], '', 0`)};
+      insert into lgr_write_counts ${rows(`${keys}, 1`)};
+      insert into lgr_locks ${rows(`${id}, n, 'holder', now()`)};
+      insert into lgr_threads (thread_id) ${rows(id)};
+      analyze`);
+  });
+
+  eachIsGood("$title reads no table from end to end, planned on full ones", async ({ n, text }) => {
+    expectGood(await explained(n, text));
+  });
+});
