@@ -4,6 +4,7 @@
  * once.
  */
 import { headerHashesSql } from "./header.js";
+import { few, lookUp } from "./look-up.js";
 import { checkpointKeySql, threadKeySql } from "./stored-object.js";
 import { checksumSql } from "./task-writes.js";
 
@@ -35,17 +36,6 @@ export interface ReadOptions {
   readonly ownTables: boolean;
 }
 
-/**
- * A join that stays a look-up by index for each row. `offset 0` keeps the planner from reading all of a table instead: it
- * plans a prepared statement once a connection, perhaps while the table is empty. The conditions said again outside keep
- * its guess at the rows low, from which it would compile the statement (`jit_above_cost`), 80 ms for a read of 1 ms.
- */
-function lookUp(table: string, alias: string, columns: Readonly<Record<string, string>>): string {
-  const inside = Object.entries(columns).map(([column, value]) => `t.${column} = ${value}`);
-  const outside = Object.entries(columns).map(([column, value]) => `${alias}.${column} = ${value}`);
-  return `join lateral (select * from ${table} t where ${inside.join(" and ")} offset 0) as ${alias} on ${outside.join(" and ")}`;
-}
-
 const headColumns = "thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata";
 
 export function readSql(options: ReadOptions): string {
@@ -73,6 +63,7 @@ export function severalSql(options: Pick<ReadOptions, "schema" | "ownTables">): 
         checkpoint_id: `coalesce(q.id, (select m.checkpoint_id from ${at} m
           where m.thread_id = q.thread_id and m.checkpoint_ns = q.ns order by m.checkpoint_id desc limit 1))`,
       })}
+      where ${few("q.n")}
     )`,
     { ...options, head: "", known: 4 },
   );
@@ -136,7 +127,7 @@ function withHead(heads: string, { schema, known, channels, ownTables }: ReadOpt
       channel: "v.key",
       version: "v.value",
     })}
-    where bl.type <> 'empty' and k.n > 0 ${stocks}`;
+    where bl.type <> 'empty' and k.n > 0 and ${few("v.key")} ${stocks}`;
   const checkpoint = (count: string) => `
     select ${kinds.checkpoint} as kind, k.n::int as n, k.thread_id as a, k.checkpoint_ns as b, k.checkpoint_id as c,
       k.parent_checkpoint_id as d, k.type as e, case when k.type is null then k.checkpoint::text end as f,
@@ -154,15 +145,16 @@ function withHead(heads: string, { schema, known, channels, ownTables }: ReadOpt
       where k.n > 0
     ), needed(thread_key, hash) as (
       (
-        select k.thread_key, x.hash from keyed k cross join lateral ${headerHashesSql("k.type")} as x where ${ours}
+        select k.thread_key, x.hash from keyed k cross join lateral ${headerHashesSql("k.type")} as x
+        where ${ours} and ${few("x.hash")}
         union
-        select p.thread_key, l.hash from pending p cross join lateral unnest(p.links) as l(hash)
+        select p.thread_key, l.hash from pending p cross join lateral unnest(p.links) as l(hash) where ${few("l.hash")}
       )
       union
       select o.thread_key, l.hash from needed d
       ${object}
       cross join lateral unnest(o.links) as l(hash)
-      where d.hash <> all ($${known}::uuid[])
+      where d.hash <> all ($${known}::uuid[]) and ${few("d.hash")}
     ) ${checkpoint("coalesce(wc.count, 0)")}
     left ${lookUp(`"${schema}".lgr_write_counts`, "wc", ofCheckpoint)}
     union all
@@ -172,7 +164,7 @@ function withHead(heads: string, { schema, known, channels, ownTables }: ReadOpt
     union all
     select ${kinds.object}, null, d.thread_key::text, d.hash::text, o.links::text, o.body, null, null, null
     from needed d ${object}
-    where d.hash <> all ($${known}::uuid[])
+    where d.hash <> all ($${known}::uuid[]) and ${few("d.hash")}
     union all ${stock}`;
 }
 
@@ -185,8 +177,9 @@ export function objectsSql(schema: string): string {
       select l.hash from needed d
       ${object}
       cross join lateral unnest(o.links) as l(hash)
+      where ${few("d.hash")}
     )
     select ${kinds.object} as kind, null as n, $1::text as a, d.hash::text as b, o.links::text as c, o.body as d,
       null as e, null as f, null as g
-    from needed d ${object}`;
+    from needed d ${object} where ${few("d.hash")}`;
 }

@@ -6,6 +6,7 @@
 import type { HeldLease } from "../../core/run-hold.js";
 import type { Statement } from "../sql-pool.js";
 import { bigintArray, boolArray, intArray, textArray, uuidArray } from "./binary-array.js";
+import { few } from "./look-up.js";
 import type { StoredObject } from "./stored-object.js";
 import { checksumOfTimeSql, type TaskWrites } from "./task-writes.js";
 
@@ -51,10 +52,7 @@ export interface WriteAnswer {
   readonly orphans: number[] | null;
 }
 
-/**
- * The plan is made once a connection, perhaps while the tables are empty, and has to be right for full ones: rows are
- * looked up one by one, by scalar and lateral subqueries, which cannot become a scan of the table as a join or `exists` can.
- */
+/** Rows are looked up one by one, by scalar and lateral subqueries: see look-up.ts. */
 export function writeSql(schema: string): string {
   const at = (table: string) => `"${schema}".${table}`;
   const allowed = "(x.lease = 0 or x.lease in (select n from held))";
@@ -62,13 +60,16 @@ export function writeSql(schema: string): string {
     select x.n::int as n from unnest($1::text[], $2::int8[]) with ordinality as x(name, token, n)
     cross join lateral (
       select 1 from ${at("lgr_locks")} l where l.name = x.name and l.token = x.token and l.expires_at > now() for share
-    ) l
-  ), given as materialized (
-    select x.*, x.needs_parent and coalesce((
-      select false from ${at("checkpoints")} p
-      where p.thread_id = x.thread_id and p.checkpoint_ns = x.ns and p.checkpoint_id = x.parent and p.type is not null), true) as orphan
-    from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::bool[], $11::int4[])
-      with ordinality as x(thread_id, ns, id, parent, header, checkpoint, metadata, needs_parent, lease, n)
+    ) l where ${few("x.token")}
+  ), needy as materialized (
+    select x.* from unnest($3::text[], $4::text[], $6::text[], $10::bool[])
+      with ordinality as x(thread_id, ns, parent, needs_parent, n)
+    where x.needs_parent and ${few("x.n")}
+  ), orphans as materialized (
+    select x.n from needy x where (
+      select true from ${at("checkpoints")} p
+      where p.thread_id = x.thread_id and p.checkpoint_ns = x.ns and p.checkpoint_id = x.parent and p.type is not null
+    ) is null
   ), objects as (
     insert into ${at("lgr_objects")} as o (thread_key, hash, links, body)
     select x.thread_key, x.hash, x.links::uuid[], x.body
@@ -106,12 +107,14 @@ export function writeSql(schema: string): string {
     insert into ${at("checkpoints")} as c
       (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, type, checkpoint, metadata)
     select x.thread_id, x.ns, x.id, x.parent, x.header, x.checkpoint::jsonb, x.metadata::jsonb
-    from given x where not x.orphan and ${allowed}
+    from unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $11::int4[])
+      with ordinality as x(thread_id, ns, id, parent, header, checkpoint, metadata, lease, n)
+    where x.n not in (select n from orphans) and ${allowed}
     on conflict (thread_id, checkpoint_ns, checkpoint_id) do update set
       parent_checkpoint_id = excluded.parent_checkpoint_id, type = excluded.type,
       checkpoint = excluded.checkpoint, metadata = excluded.metadata
   )
-  select (select array_agg(n) from held) as held, (select array_agg(n::int) from given where orphan) as orphans`;
+  select (select array_agg(n) from held) as held, (select array_agg(n::int) from orphans) as orphans`;
 }
 
 /** @param parcels no two with the same checkpoint, the same row of writes, or the same content of a thread */
