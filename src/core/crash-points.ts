@@ -4,13 +4,14 @@
  */
 import type { LaterStores } from "./store-ports.js";
 
-/** What is written, one name a store; "node" is the attempt itself. */
+/** What is written, one name a store; "node" is the attempt itself, "effect" the call to the outside world. */
 type Written =
   | "checkpoint.put"
   | "checkpoint.writes"
   | "thread.record"
   | "node.attempt"
   | "retention.prune"
+  | `effect.${"call" | "probe" | "undo"}`
   | `${keyof LaterStores}.${string}`;
 
 /** `<store>.<operation>.before` and `.after`. */

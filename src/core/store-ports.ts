@@ -4,6 +4,7 @@
  * that has none of them is complete. Scopes and keys are opaque texts to a store. Each method that writes resolves when
  * the write is durable.
  */
+import type { EffectLedger } from "./effect-ports.js";
 import type { AttemptRecord, DecisionRecord } from "./records.js";
 
 /** One step of one thread, from its first execution on. */
@@ -36,35 +37,6 @@ export interface AttemptStore {
   mark(scope: AttemptScope, state: AttemptsState): Promise<void>;
   load(scope: AttemptScope): Promise<StoredAttempts | undefined>;
   clear(scope: AttemptScope): Promise<void>;
-}
-
-export type EffectState =
-  | "intended"
-  | "dispatched"
-  | "confirmed"
-  | "failed"
-  | "unknown"
-  | "compensating"
-  | "compensated"
-  | "compensation_failed";
-
-export interface EffectEntry {
-  readonly key: string;
-  readonly scope: string;
-  readonly effect: string;
-  readonly state: EffectState;
-  /** The same key with another hash is another effect, and refused. */
-  readonly inputHash: string;
-  readonly receipt?: unknown;
-}
-
-/** What the steps did to the outside world. */
-export interface EffectLedger {
-  find(key: string): Promise<EffectEntry | undefined>;
-  /** Writes the entry if its stored state is `from` (absent: not stored), and says whether it was. */
-  move(entry: EffectEntry, from?: EffectState): Promise<boolean>;
-  /** In the order of intent. */
-  list(scope: string): Promise<readonly EffectEntry[]>;
 }
 
 /** Questions to people over all threads and graphs. */

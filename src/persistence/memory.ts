@@ -16,6 +16,7 @@ import { LeaseLostError } from "../errors/persistence-errors.js";
 import { graphOf } from "./graph-of.js";
 import { MemoryAttempts } from "./memory-attempts.js";
 import { createMemoryCache } from "./memory-cache.js";
+import { MemoryEffects } from "./memory-effects.js";
 import { MemoryLocks } from "./memory-locks.js";
 import { MemoryStreams } from "./memory-streams.js";
 import { MemoryThreads } from "./memory-threads.js";
@@ -30,6 +31,7 @@ class TrackedMemorySaver extends MemorySaver {
   readonly attempts = new MemoryAttempts();
   readonly streams = new MemoryStreams();
   readonly locks = new MemoryLocks();
+  readonly ledger = new MemoryEffects(this.locks);
   readonly #strict: boolean;
 
   constructor(strict: boolean) {
@@ -67,6 +69,7 @@ class TrackedMemorySaver extends MemorySaver {
     this.threads.forget(threadId);
     this.attempts.forget(threadId);
     this.streams.forget(threadId);
+    this.ledger.forget(threadId);
   }
 
   #checkState(values: readonly (readonly [channel: string, value: unknown])[]): void {
@@ -91,6 +94,7 @@ export const memoryPlugin: PersistencePlugin = {
         attempts: saver.attempts,
         breakers: createMemoryVersioned(),
         cache: createMemoryCache(),
+        ledger: saver.ledger,
         locks: saver.locks,
         streams: saver.streams,
       }),

@@ -115,6 +115,19 @@ export const ownMigrations: readonly ((schema: string) => string)[] = [
     found_at timestamptz not null default now(),
     primary key (thread_id, checkpoint_ns, checkpoint_id, part)
   )`,
+  (schema) => `create table "${schema}".lgr_effects (
+    thread_id text not null,
+    key text not null,
+    epoch integer not null,
+    seq bigint generated always as identity,
+    effect text not null,
+    place text not null,
+    state text not null,
+    change text not null,
+    entry json not null,
+    primary key (thread_id, key, epoch)
+  );
+  create index lgr_effects_newest on "${schema}".lgr_effects (thread_id, effect, place, seq)`,
 ];
 
 /** The tables of the stock saver alone. */

@@ -105,7 +105,15 @@ export function putTaskWrites(schema: string, row: WritesRow): Statement[] {
 /** @param threadKey the thread's in this package's own tables; undefined where they are not there */
 export function deleteEverything(schema: string, threadId: string, threadKey: string | undefined): Statement {
   const byId = ["checkpoint_blobs", "checkpoint_writes"];
-  const own = ["lgr_task_paths", "lgr_attempts", "lgr_streams", "lgr_threads", "lgr_pins", "lgr_quarantine"];
+  const own = [
+    "lgr_task_paths",
+    "lgr_attempts",
+    "lgr_streams",
+    "lgr_effects",
+    "lgr_threads",
+    "lgr_pins",
+    "lgr_quarantine",
+  ];
   const byKey = ["lgr_objects", "lgr_writes", "lgr_write_counts"];
   const gone = (table: string, condition: string) =>
     `${table}_gone as (delete from "${schema}".${table} where ${condition})`;

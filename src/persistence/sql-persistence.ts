@@ -14,6 +14,7 @@ import { createSqlRetention } from "./retention/sql-retention.js";
 import type { ResilientPostgresSaver } from "./saver.js";
 import { createSqlAttempts } from "./sql-attempts.js";
 import { createSqlCache } from "./sql-cache.js";
+import { createSqlEffects } from "./sql-effects.js";
 import { createSqlLocks } from "./sql-locks.js";
 import { boundedPool, type SqlPool } from "./sql-pool.js";
 import { createSqlStore } from "./sql-store.js";
@@ -90,6 +91,7 @@ export function openSqlPersistence(source: SqlSource): Persistence {
     attempts: createSqlAttempts(pool, schema),
     breakers: createSqlVersioned(pool, schema, "lgr_breakers"),
     cache: createSqlCache(pool, schema),
+    ledger: createSqlEffects(pool, schema),
     locks: createSqlLocks(pool, schema),
     streams: createSqlStreams(pool, schema),
   });

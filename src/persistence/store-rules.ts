@@ -1,5 +1,6 @@
 /** What holds for the stores of every plugin: crash points around each durable write, and no secrets in error reports. */
 import { crashPoint } from "../core/crash-points.js";
+import type { EffectLedger } from "../core/effect-ports.js";
 import { redactText } from "../core/redact.js";
 import type { AttemptStore, LeaseStore, ResultCache, StreamStore, VersionedStore } from "../core/store-ports.js";
 import type { ErrorReport } from "../errors/report.js";
@@ -8,13 +9,14 @@ export interface PlainStores {
   readonly attempts: AttemptStore;
   readonly breakers: VersionedStore;
   readonly cache: ResultCache;
+  readonly ledger: EffectLedger;
   readonly locks: LeaseStore;
   readonly streams: StreamStore;
 }
 
 /** The stores as a plugin hands them out. */
 export function byTheRules(plain: PlainStores): PlainStores {
-  const { attempts, breakers, cache, locks, streams } = plain;
+  const { attempts, breakers, cache, ledger, locks, streams } = plain;
   return {
     attempts: {
       load: (scope) => attempts.load(scope),
@@ -35,6 +37,19 @@ export function byTheRules(plain: PlainStores): PlainStores {
       get: (key) => cache.get(key),
       put: (key, value, keepMs) => written("cache.put", () => cache.put(key, value, keepMs)),
       delete: (key) => written("cache.delete", () => cache.delete(key)),
+    },
+    // Input and receipt as they came: the effect is repeated with the one, and its step goes on with the other.
+    ledger: {
+      look: (threadId, key, like) => ledger.look(threadId, key, like),
+      list: (threadId) => ledger.list(threadId),
+      move: (entry, from, lease) =>
+        written(`ledger.move.${entry.state}`, () =>
+          ledger.move(
+            entry.error === undefined ? entry : { ...entry, error: withoutSecrets(entry.error) },
+            from,
+            lease,
+          ),
+        ),
     },
     locks: {
       acquire: (name, holder, leaseMs) => written("locks.acquire", () => locks.acquire(name, holder, leaseMs)),

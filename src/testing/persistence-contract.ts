@@ -6,6 +6,7 @@ import { attemptCases } from "./attempt-cases.js";
 import { cacheCases } from "./cache-cases.js";
 import { checkpointCases } from "./checkpoint-cases.js";
 import type { Contract } from "./contract.js";
+import { effectCases } from "./effect-cases.js";
 import { equals } from "./expectations.js";
 import { graphCases } from "./graph-cases.js";
 import { lockCases } from "./lock-cases.js";
@@ -37,7 +38,7 @@ interface Hooks {
 export type TestFunctions = NestedTests & (HooksOfAll | Hooks);
 
 /** Stores that a plugin may have beside checkpoints, threads and LangGraph's long-term store. */
-const optionalStores = ["attempts", "breakers", "cache", "locks", "streams"] as const;
+const optionalStores = ["attempts", "breakers", "cache", "ledger", "locks", "streams"] as const;
 
 export type OptionalStore = (typeof optionalStores)[number];
 
@@ -45,6 +46,7 @@ const casesOf: Record<OptionalStore, (contract: Contract) => void> = {
   attempts: attemptCases,
   breakers: versionedCases,
   cache: cacheCases,
+  ledger: effectCases,
   locks: lockCases,
   streams: streamCases,
 };

@@ -3,7 +3,16 @@ import { randomUUID } from "node:crypto";
 import type { Persistence } from "../core/ports.js";
 import type { Contract } from "./contract.js";
 import { contains, equals } from "./expectations.js";
-import { failedAttempt, metadata, newCheckpoint, newScope, newStream, streamPart } from "./samples.js";
+import {
+  changedEffect,
+  failedAttempt,
+  metadata,
+  newCheckpoint,
+  newEffect,
+  newScope,
+  newStream,
+  streamPart,
+} from "./samples.js";
 
 export function reopenCases({ describe, it, opened }: Contract, reopen: () => Promise<Persistence>): void {
   const withAnother = async (look: (other: Persistence) => Promise<void>) => {
@@ -43,18 +52,25 @@ export function reopenCases({ describe, it, opened }: Contract, reopen: () => Pr
     });
 
     it("finds what is in the other stores, and may go on with it", async () => {
-      const { attempts, breakers, cache, streams } = opened();
-      const [scope, stream, key] = [newScope(), newStream(), randomUUID()];
+      const { attempts, breakers, cache, ledger, streams } = opened();
+      const [scope, stream, effect, key] = [newScope(), newStream(), newEffect(), randomUUID()];
       await attempts?.append(scope, failedAttempt(1));
       await attempts?.mark(scope, "paused");
       await breakers?.write(key, { kind: "open" }, 0);
       await cache?.put(key, "answer", 60_000);
       await streams?.append(stream, streamPart(0));
+      await ledger?.move(effect, []);
       await withAnother(async (other) => {
         if (attempts !== undefined)
           equals(await other.attempts?.load(scope), { attempts: [failedAttempt(1)], state: "paused" });
         if (cache !== undefined) contains(await other.cache?.get(key), { value: "answer" });
         if (streams !== undefined) equals((await other.streams?.load(stream))?.text, "part 0. ");
+        if (ledger !== undefined) {
+          equals(await other.ledger?.list(effect.threadId), await ledger.list(effect.threadId));
+          const dispatched = changedEffect(effect, "dispatched");
+          equals(await other.ledger?.move(dispatched, ["intended"]), "moved");
+          equals(await ledger.move(changedEffect(effect, "dispatched"), ["intended"]), "refused");
+        }
         if (breakers === undefined) return;
         contains(await other.breakers?.read(key), { value: { kind: "open" }, version: 1 });
         equals(await other.breakers?.write(key, { kind: "closed" }, 1), 2);

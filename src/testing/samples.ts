@@ -1,6 +1,7 @@
 /** What the cases store. Every thread, key and name is new, so that no case sees another's. */
 import { randomUUID } from "node:crypto";
 import { type Checkpoint, emptyCheckpoint, uuid6 } from "@langchain/langgraph-checkpoint";
+import type { EffectEntry, EffectState } from "../core/effect-ports.js";
 import type { AttemptRecord } from "../core/records.js";
 import type { AttemptScope, StreamPart, StreamScope } from "../core/store-ports.js";
 
@@ -20,6 +21,35 @@ export const failedAttempt = (number: number, message = `attempt ${number} faile
   report: { category: "server_error", retryable: true, status: 503, message, cause: ["Error: upstream"] },
   delayMs: 1000,
 });
+
+/** The intent of an effect of a thread of its own; each call is another change. */
+export const newEffect = (fields: Partial<EffectEntry> = {}): EffectEntry => ({
+  v: 1,
+  threadId: randomUUID(),
+  key: "charge the card",
+  epoch: 0,
+  idempotencyKey: randomUUID(),
+  effect: "charge",
+  kind: "reversible",
+  state: "intended",
+  scope: [{ namespace: "", checkpointId: "checkpoint-1", node: "pay", taskId: "task-1" }],
+  place: "pay",
+  name: "#0",
+  inputHash: "b5bb9d8014a0f9b1",
+  input: { amount: 4200, currency: "EUR" },
+  calls: 0,
+  undoCalls: 0,
+  intendedAt: 1_700_000_000_000,
+  change: randomUUID(),
+  ...fields,
+});
+
+/** The same effect after a change. */
+export const changedEffect = (
+  entry: EffectEntry,
+  state: EffectState,
+  fields: Partial<EffectEntry> = {},
+): EffectEntry => ({ ...entry, state, change: randomUUID(), ...fields });
 
 export const newStream = (): StreamScope => ({
   threadId: randomUUID(),

@@ -7,17 +7,18 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type CrashPoint, onCrashPoint } from "../../src/core/crash-points.js";
 import type { Persistence } from "../../src/core/ports.js";
 import type { LaterStores } from "../../src/core/store-ports.js";
-import { failedAttempt, newScope, newStream, streamPart } from "../../src/testing/samples.js";
+import { changedEffect, failedAttempt, newEffect, newScope, newStream, streamPart } from "../../src/testing/samples.js";
 
 /** The stores that each of them has. */
-export const ownStores = ["attempts", "breakers", "cache", "locks", "streams"] as const;
+export const ownStores = ["attempts", "breakers", "cache", "ledger", "locks", "streams"] as const;
 
 type OwnStores = Required<Pick<LaterStores, (typeof ownStores)[number]>>;
 
 /** @throws when the plugin lacks one of them */
-export function storesOf({ attempts, breakers, cache, locks, streams }: Persistence): OwnStores {
-  if (!attempts || !breakers || !cache || !locks || !streams) throw new Error("The plugin lacks one of its stores");
-  return { attempts, breakers, cache, locks, streams };
+export function storesOf({ attempts, breakers, cache, ledger, locks, streams }: Persistence): OwnStores {
+  if (!attempts || !breakers || !cache || !ledger || !locks || !streams)
+    throw new Error("The plugin lacks one of its stores");
+  return { attempts, breakers, cache, ledger, locks, streams };
 }
 
 /** @param close closes it and removes what it left */
@@ -29,11 +30,14 @@ export function crashPointsContract(
   const scope = newScope();
   const key = randomUUID();
   const stream = newStream();
+  const intended = newEffect();
+  const dispatched = changedEffect(intended, "dispatched");
   const laterStep = { ...stream, step: "checkpoint-2" };
   let persistence: Persistence;
   let token = 0;
   const stores = () => storesOf(persistence);
   const parts = async () => (await stores().streams.load(stream))?.parts ?? 0;
+  const effectState = async () => (await stores().ledger.list(intended.threadId))[0]?.state;
   const held = async (holder: string, forMs = 0): Promise<boolean> => {
     const answer = await stores().locks.acquire(key, "somebody else", 0);
     if (answer.kind === "held") {
@@ -62,6 +66,12 @@ export function crashPointsContract(
     ],
     ["cache.put", () => stores().cache.put(key, 1, 60_000), () => stores().cache.get(key)],
     ["cache.delete", () => stores().cache.delete(key), async () => (await stores().cache.get(key)) === undefined],
+    ["ledger.move.intended", () => stores().ledger.move(intended, []), effectState],
+    [
+      "ledger.move.dispatched",
+      () => stores().ledger.move(dispatched, ["intended"]),
+      async () => (await effectState()) === "dispatched",
+    ],
     ["locks.acquire", () => stores().locks.acquire(key, "first", 60_000), () => held("first")],
     ["locks.takeOver", () => stores().locks.takeOver(key, token, "second", 60_000), () => held("second")],
     ["locks.renew", () => stores().locks.renew(key, token, 120_000), () => held("second", 60_000)],

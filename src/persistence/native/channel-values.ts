@@ -1,5 +1,5 @@
 /** What of a checkpoint's values is stored with it, and where the rest is already. */
-import type { ChannelVersions, Checkpoint } from "@langchain/langgraph-checkpoint";
+import { type ChannelVersions, type Checkpoint, isDeltaSnapshot } from "@langchain/langgraph-checkpoint";
 import type { Header, Inline } from "./header.js";
 import type { CheckpointState, StateCache } from "./state-cache.js";
 import type { StoredObject } from "./stored-object.js";
@@ -176,6 +176,19 @@ export class ChannelValues {
   }
 }
 
+/** The last snapshots of delta channels, for {@link CheckpointState}. */
+export function snapshotsOf(
+  { channel_values }: Checkpoint,
+  objects: Readonly<Record<string, string>>,
+  parent: CheckpointState | undefined,
+): Record<string, string> {
+  const passedOn = Object.entries({ ...parent?.snapshots }).filter(
+    ([channel]) => !Object.hasOwn(channel_values, channel),
+  );
+  const own = Object.entries(objects).filter(([channel]) => isDeltaSnapshot(channel_values[channel]));
+  return Object.fromEntries([...passedOn, ...own]);
+}
+
 /** Channels whose value is neither new nor known to be the parent's. */
 function foreignChannels(
   checkpoint: Checkpoint,
@@ -188,7 +201,7 @@ function foreignChannels(
 }
 
 function earlierValue(cache: StateCache, key: string, channel: string, known: CheckpointState | undefined) {
-  const hash = known?.objects[channel];
+  const hash = known?.objects[channel] ?? known?.snapshots?.[channel];
   if (hash !== undefined) return cache.value(key, hash);
   const links = known?.inline[channel]?.links ?? [];
   if (links.length === 0) return undefined;

@@ -11,7 +11,13 @@ import { type HeldLease, runHoldOf } from "../../core/run-hold.js";
 import { LeaseLostError } from "../../errors/persistence-errors.js";
 import { graphOf } from "../graph-of.js";
 import { toStorableJson } from "../storable-text.js";
-import { ChannelValues, type ChannelValuesOptions, type StoredValues, type ValuesPlace } from "./channel-values.js";
+import {
+  ChannelValues,
+  type ChannelValuesOptions,
+  type StoredValues,
+  snapshotsOf,
+  type ValuesPlace,
+} from "./channel-values.js";
 import type { Database } from "./database.js";
 import { REFUSAL, writeHeader } from "./header.js";
 import type { StateCache } from "./state-cache.js";
@@ -67,6 +73,7 @@ export class CheckpointWriter {
       parentId: checkpoint_id ? storable(checkpoint_id, "checkpoint_id") : undefined,
     };
     if (place.parentId === undefined && place.namespace === "") cache.forget(key);
+    const parent = place.parentId === undefined ? undefined : cache.state(key, place.namespace, place.parentId);
     // Serialized now, before anything is waited for: the run goes on with these very objects.
     const dumpedMetadata = this.#texts.json(metadata);
     let values = await this.#values.of(place, checkpoint, newVersions);
@@ -84,6 +91,7 @@ export class CheckpointWriter {
       ...values.header,
       versions: checkpoint.channel_versions,
       elsewhere: new Set(),
+      snapshots: snapshotsOf(checkpoint, values.header.objects, parent),
     });
     for (const value of values.kept) cache.keep(key, value);
   }

@@ -22,6 +22,11 @@ export interface CheckpointState extends HeaderValues {
   readonly versions: Readonly<Record<string, unknown>>;
   /** Channels that have a value in stock's tables. */
   readonly elsewhere: ReadonlySet<string>;
+  /**
+   * Of delta channels without a value here, the object of the last snapshot on the way here: it stays as long as this
+   * checkpoint does, which is read from it.
+   */
+  readonly snapshots?: Readonly<Record<string, string>>;
   /** Present where the checkpoint is in stock's format. */
   readonly isStock?: true;
 }
@@ -51,8 +56,12 @@ export class StateCache {
 
   remember(threadKey: string, namespace: string, checkpointId: string, state: CheckpointState): void {
     const { states, newest } = this.#use(threadKey);
-    setNewest(states, stateKey(namespace, checkpointId), state, maxStates);
-    setNewest(newest, namespace, state, maxStates);
+    const place = stateKey(namespace, checkpointId);
+    // One that was read knows less of what came before it than the one that was written.
+    const snapshots = state.snapshots ?? states.get(place)?.snapshots;
+    const known = snapshots === undefined ? state : { ...state, snapshots };
+    setNewest(states, place, known, maxStates);
+    setNewest(newest, namespace, known, maxStates);
   }
 
   value(threadKey: string, hash: string): StandingValue | undefined {

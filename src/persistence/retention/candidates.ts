@@ -1,4 +1,6 @@
 /** Which threads there may be something to do about: a hop along the primary key each, and a look at its end. */
+import type { EffectState } from "../../core/effect-ports.js";
+import { textArray } from "../native/binary-array.js";
 import type { SqlClient } from "../sql-pool.js";
 import { headWaits, type ThreadKey } from "./plan-rows.js";
 
@@ -125,12 +127,17 @@ export async function hasSucceeded(client: SqlClient, schema: string, { id }: Th
   return (await client.query(sql, [id])).rows.length > 0;
 }
 
+/** Effects that may have happened, or stand although they were to be undone: with the thread, nobody would know. */
+const unsettled: readonly EffectState[] = ["dispatched", "unknown", "compensating", "compensation_failed"];
+
 async function objectionAtAnyTime(client: SqlClient, schema: string, thread: ThreadKey): Promise<string | undefined> {
-  const { rows } = await client.query<{ pinned: boolean; asked: boolean }>(
+  const { rows } = await client.query<{ pinned: boolean; unsettled: boolean; asked: boolean }>(
     `select exists (select 1 from "${schema}".lgr_pins where thread_id = $1) as pinned,
+      exists (select 1 from "${schema}".lgr_effects where thread_id = $1 and state = any($2::text[])) as unsettled,
       exists (select 1 from "${schema}".lgr_threads where thread_id = $1 and status = 'waiting_human') as asked`,
-    [thread.id],
+    [thread.id, textArray(unsettled)],
   );
   if (rows[0]?.pinned === true) return "pinned";
+  if (rows[0]?.unsettled === true) return "has unsettled effects";
   return rows[0]?.asked === true || (await headWaits(client, schema, thread)) ? "waits for a person" : undefined;
 }

@@ -56,6 +56,11 @@ const byThread: readonly Table[] = [
     wide: ["thread_id", "node", "step", "stream", "writer", "after", "text", "ending"],
     fixed: 36,
   },
+  {
+    name: "lgr_effects",
+    wide: ["thread_id", "key", "effect", "place", "state", "change", "entry"],
+    fixed: 40,
+  },
   { name: "lgr_threads", wide: ["thread_id", "name", "graph", "status", "error"], fixed: 44 },
   { name: "lgr_pins", wide: ["thread_id", "checkpoint_id", "reason"], fixed: 36 },
 ];

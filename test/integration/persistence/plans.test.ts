@@ -5,6 +5,7 @@ import { ancestorsSql, objectsSql, readSql, severalSql } from "../../../src/pers
 import { checkpointKeySql, threadKeySql } from "../../../src/persistence/native/stored-object.js";
 import { writeSql } from "../../../src/persistence/native/write-statement.js";
 import { ResilientPostgresSaver } from "../../../src/persistence/saver.js";
+import { changeSql, intendSql, listSql, lookSql } from "../../../src/persistence/sql-effects.js";
 import { createDatabase, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
 
 const schema = "public";
@@ -22,6 +23,10 @@ const statements = {
   "that reads those of several threads": severalSql({ schema, ownTables }),
   "that reads the ancestors of one": ancestorsSql({ schema, ownTables }),
   "that reads contents": objectsSql(schema),
+  "that stores the intent of an effect": intendSql(schema),
+  "that changes an effect": changeSql(schema),
+  "that finds an effect": lookSql(schema),
+  "that lists the effects of a thread": listSql(schema),
 };
 
 describeOnPostgres("the plan of the statement", () => {
@@ -84,10 +89,19 @@ describeOnPostgres("the plan of the statement", () => {
       insert into lgr_write_counts ${rows(`${keys}, 1`)};
       insert into lgr_locks ${rows(`${id}, n, 'holder', now()`)};
       insert into lgr_threads (thread_id) ${rows(id)};
+      insert into lgr_effects (thread_id, key, epoch, effect, place, state, change, entry)
+        ${rows(`${thread}, ${id}, 0, 'charge', 'pay', 'confirmed', ${id}, '{}'`)};
       analyze`);
   });
 
   eachIsGood("$title reads no table from end to end, planned on full ones", async ({ n, text }) => {
     expectGood(await explained(n, text));
+  });
+
+  it("that finds an effect takes the first row of an index each for key and place", async () => {
+    const plan = await explained(Object.values(statements).indexOf(lookSql(schema)), lookSql(schema));
+    const indexes = [...plan.matchAll(/Limit .*\n +-> {2}Index Scan Backward using (\w+)/g)].map(([, name]) => name);
+    expect(indexes, plan).toEqual(["lgr_effects_pkey", "lgr_effects_newest"]);
+    expect(plan).not.toMatch(/Filter|Sort/);
   });
 });

@@ -4,6 +4,7 @@ import pg from "pg";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../../src/core/clock.js";
 import { onCrashPoint } from "../../../src/core/crash-points.js";
+import { EFFECT_STATES } from "../../../src/core/effect-ports.js";
 import type { ResilienceEvent } from "../../../src/core/events.js";
 import type { Persistence } from "../../../src/core/ports.js";
 import type { Retention, RetentionOptions } from "../../../src/core/retention-ports.js";
@@ -15,6 +16,7 @@ import { openPersistence } from "../../../src/persistence/open.js";
 import { openInMemory } from "../../../src/persistence/pglite-folder.js";
 import { createSqlRetention } from "../../../src/persistence/retention/sql-retention.js";
 import type { SqlPool } from "../../../src/persistence/sql-pool.js";
+import { changedEffect, newEffect } from "../../../src/testing/samples.js";
 import { createDatabase, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
 import { tuplesOf } from "./retention-view.js";
 
@@ -93,7 +95,7 @@ describeOnPostgres("retention", () => {
       pool,
       "truncate checkpoints, checkpoint_blobs, checkpoint_writes, lgr_objects, lgr_writes, lgr_write_counts",
     );
-    await onPool(pool, "truncate lgr_threads, lgr_pins, lgr_locks");
+    await onPool(pool, "truncate lgr_threads, lgr_pins, lgr_locks, lgr_effects");
   });
 
   it("a long conversation stays as small as what is kept of it", async () => {
@@ -206,6 +208,39 @@ describeOnPostgres("retention", () => {
     );
     await retention.prune({ threadId: "asked", ttlMs: false });
     expect((await persistence.threads.list()).map(({ threadId }) => threadId)).toEqual(["asked"]);
+  });
+
+  it("threads of which an effect is unsettled stay when their time is over, with all their effects", async () => {
+    const { ledger } = persistence;
+    const effects = EFFECT_STATES.map((state) => newEffect({ threadId: state, state }));
+    for (const effect of effects) {
+      await say(effect.threadId, 1);
+      await ledger?.move(effect, []);
+    }
+    const told = async (dryRun = false) => {
+      const { threads } = await retention.prune({ keepLast: 1, ttlMs: 1, dryRun });
+      return Object.fromEntries(threads.map(({ threadId, why, outcome }) => [threadId, why ?? outcome]));
+    };
+    await systemClock.sleep(10);
+    const expected = {
+      intended: "deleted",
+      dispatched: "pruned",
+      confirmed: "deleted",
+      failed: "deleted",
+      unknown: "pruned",
+      compensating: "pruned",
+      compensated: "deleted",
+      compensation_failed: "pruned",
+    };
+    expect(await told(true)).toEqual(expected);
+    expect(await told()).toEqual(expected);
+    const stayed = ["dispatched", "unknown", "compensating", "compensation_failed"];
+    const left = await onPool<{ thread_id: string }>(pool, "select thread_id from lgr_effects order by seq");
+    expect(left.map((row) => row.thread_id)).toEqual(stayed);
+    expect(await told()).toEqual(Object.fromEntries(stayed.map((threadId) => [threadId, "has unsettled effects"])));
+    for (const effect of effects) await ledger?.move(changedEffect(effect, "confirmed"), [effect.state]);
+    expect(await told()).toEqual(Object.fromEntries(stayed.map((threadId) => [threadId, "deleted"])));
+    expect(await onPool(pool, "select from lgr_effects")).toEqual([]);
   });
 
   it("a thread that a run has is passed over, and is free again for the next at once", async () => {

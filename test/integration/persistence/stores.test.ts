@@ -7,7 +7,7 @@ import type { Persistence } from "../../../src/core/ports.js";
 import { ownMigrations } from "../../../src/persistence/migrations.js";
 import { openPersistence } from "../../../src/persistence/open.js";
 import { guardPool, type SqlPool } from "../../../src/persistence/sql-pool.js";
-import { failedAttempt as failed } from "../../../src/testing/samples.js";
+import { changedEffect, failedAttempt as failed, newEffect } from "../../../src/testing/samples.js";
 import { storesOf } from "../../contract/stores-contract.js";
 import { createDatabase, createFolder, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
 import { startWireProxy, type WireProxy } from "./wire-proxy.js";
@@ -183,6 +183,25 @@ describeOnPostgres("the stores of two processes on one PostgreSQL", () => {
     });
   });
 
+  it("an effect waits for who is taking its lease over, and is then not stored", async () => {
+    const { ledger, locks } = storesOf(one);
+    const [effect, name] = [newEffect(), randomUUID()];
+    const { token } = await locks.acquire(name, "first", aMinute);
+    const holder = await pool.connect();
+    let moved: Promise<string>;
+    try {
+      await holder.query("begin");
+      await holder.query("update lgr_locks set token = token + 1 where name = $1", [name]);
+      moved = ledger.move(effect, [], { name, token });
+      await expect.poll(async () => (await pool.query(waitingSql)).rows[0].n).toBe(1);
+    } finally {
+      await holder.query("commit");
+      holder.release();
+    }
+    expect(await moved).toBe("lease lost");
+    expect(await ledger.list(effect.threadId)).toEqual([]);
+  });
+
   describe("a write whose reply was lost", () => {
     /** Opens the tables on a pool that lets `fate` decide over each statement on the versioned state. */
     const opened = (fate: Fate) =>
@@ -336,6 +355,17 @@ describeOnPostgres("the stores of two processes on one PostgreSQL", () => {
         expect(await breakers.write(key, { version }, version)).toBe(version + 1);
       }
       expect(await breakers.read(key)).toMatchObject({ value: { version: 1 }, version: 2 });
+    });
+
+    it("know a change of an effect for theirs", async () => {
+      const { ledger } = storesOf(behind);
+      const intended = newEffect();
+      const dispatched = changedEffect(intended, "dispatched");
+      proxy.swallowReplyTo("lgr_effects");
+      expect(await ledger.move(intended, [])).toBe("moved");
+      proxy.swallowReplyTo("lgr_effects");
+      expect(await ledger.move(dispatched, ["intended"])).toBe("moved");
+      expect(await ledger.list(intended.threadId)).toMatchObject([dispatched]);
     });
 
     it("keep an answer once", async () => {

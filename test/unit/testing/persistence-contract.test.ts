@@ -6,7 +6,7 @@ import { type PersistenceContractOptions, persistenceContract } from "langgraph-
 import { describe, expect, it } from "vitest";
 import { collectTests } from "../../support/collected-tests.js";
 
-const stores = ["attempts", "breakers", "cache", "locks", "streams"] as const;
+const stores = ["attempts", "breakers", "cache", "ledger", "locks", "streams"] as const;
 
 const suiteOf = (open: () => Persistence, more: Partial<PersistenceContractOptions> = {}) =>
   collectTests((test) => persistenceContract({ name: "x:", open, stores, test, ...more }));
@@ -175,6 +175,22 @@ const defects: readonly (readonly [defect: string, found: string, change: Change
         await store.append(...given);
       };
       return { attempts: { ...store, append } };
+    },
+  ],
+  [
+    "lets everyone intend the same effect",
+    "changes of an effect > are made by one of many who intend it at once",
+    ({ ledger }) => {
+      const store = ledger as NonNullable<typeof ledger>;
+      return { ledger: { ...store, move: async (...given) => (await store.move(...given)) && "moved" } };
+    },
+  ],
+  [
+    "stores effects of a run that has lost its lease",
+    "effects of a run that holds a lease > are not stored once it is released, over or another's",
+    ({ ledger }) => {
+      const store = ledger as NonNullable<typeof ledger>;
+      return { ledger: { ...store, move: (entry, from) => store.move(entry, from) } };
     },
   ],
   [
