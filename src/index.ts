@@ -1,6 +1,16 @@
 /** The public API. */
 export { type Clock, systemClock } from "./core/clock.js";
 export type {
+  EffectEntry,
+  EffectFrame,
+  EffectKind,
+  EffectLedger,
+  EffectMove,
+  EffectScope,
+  EffectState,
+  StoredEffect,
+} from "./core/effect-ports.js";
+export type {
   EventBus,
   EventContext,
   EventOf,
@@ -50,6 +60,7 @@ export type {
   VersionedStore,
 } from "./core/store-ports.js";
 export { threadIdOf } from "./core/thread-id.js";
+export type { EffectCall, OnFork, ProbeAnswer } from "./effects/effect.js";
 export {
   type BackoffStrategy,
   CATEGORIES,
@@ -60,6 +71,13 @@ export {
 } from "./errors/categories.js";
 export { classifyError } from "./errors/classify.js";
 export { isControlFlow, rethrowControlFlow } from "./errors/control-flow.js";
+export {
+  EffectForbiddenError,
+  EffectInputChangedError,
+  EffectNotRecordedError,
+  EffectReceiptError,
+  EffectUnknownError,
+} from "./errors/effect-errors.js";
 export type { ErrorRule, Pass } from "./errors/error-rule.js";
 export type { ErrorFacts } from "./errors/facts.js";
 export {
@@ -108,6 +126,9 @@ export {
 export type { ErrorReport } from "./errors/report.js";
 export { defineErrorRule } from "./errors/rules.js";
 export { type Attempt, attempt, beginEffect } from "./langgraph/attempt-scope.js";
+export { defineEffect } from "./langgraph/effects/define-effect.js";
+export type { EffectFunction, EffectOptions } from "./langgraph/effects/effect-options.js";
+export { type EffectOutcome, listEffects, settleEffect } from "./langgraph/effects/ledger-of-thread.js";
 export { explain } from "./langgraph/explain.js";
 export { type HumanInterventionOptions, type HumanTask, humanIntervention } from "./langgraph/human-intervention.js";
 export { installRecovery, type RecoveryOptions } from "./langgraph/install-recovery.js";

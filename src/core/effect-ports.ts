@@ -36,6 +36,8 @@ export interface EffectFrame {
   readonly checkpointId: string;
   readonly node: string;
   readonly taskId: string;
+  /** Which of the graphs that an attempt of the node around has called it is in; absent for the first. */
+  readonly call?: number;
 }
 
 /** The step that an effect belongs to at its first execution, outermost graph first. Retries and crashes keep it. */

@@ -16,6 +16,13 @@ export interface WentBack {
   readonly ageMs: number;
 }
 
+export interface EffectEvent {
+  readonly effect: string;
+  readonly key: string;
+  readonly calls: number;
+  readonly report?: ErrorReport;
+}
+
 /** What each event carries besides the envelope. Durations are milliseconds. */
 export interface EventPayloads {
   "run.started": { readonly resumed: boolean };
@@ -57,6 +64,15 @@ export interface EventPayloads {
   "checkpoint.corrupt": CorruptPart & { readonly message: string };
   /** A run goes on from the last sound checkpoint before a damaged one. */
   "run.wentBack": WentBack;
+  /** A call to the outside world is about to be made; `calls` counts those of the same effect. */
+  "effect.dispatched": EffectEvent;
+  "effect.confirmed": EffectEvent;
+  /** It did not happen. */
+  "effect.failed": EffectEvent;
+  /** It may have happened. */
+  "effect.unknown": EffectEvent;
+  /** It happened on a branch of the thread that was left, and its receipt is given here. */
+  "effect.reused": EffectEvent;
   "human.requested": { readonly interventionId: string; readonly failedNode: string };
   "human.decided": {
     readonly interventionId: string;

@@ -1,6 +1,7 @@
 /** What is written into state, interrupts and tables. Plain JSON-able data, versioned by `v`. */
 import type { Category } from "../errors/categories.js";
 import type { ErrorReport } from "../errors/report.js";
+import type { EffectScope } from "./effect-ports.js";
 
 /** One failed attempt. Times are milliseconds; `startedAt` since the Unix epoch. */
 export interface AttemptRecord {
@@ -37,6 +38,8 @@ export interface FailureRecord {
   readonly fallbacks: readonly string[];
   /** What people have decided about it so far, oldest first. */
   readonly decisions: readonly DecisionRecord[];
+  /** The step at its first execution, to which its effects belong. */
+  readonly scope?: EffectScope;
 }
 
 /** A decision as it is kept: who, what, when and why. */

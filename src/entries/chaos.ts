@@ -1,8 +1,19 @@
 /** `langgraph-resilience/chaos`: things that go wrong on purpose, for offline runs and for tests. */
 export { type ToolCallRequest, type ToolCallsAnswer, toolCalls } from "../chaos/chat-answer.js";
 export type { ChatMessage, ChatRequest, ToolCall } from "../chaos/chat-request.js";
-export { crashAtPassage, traceCrashPoints } from "../chaos/crash-at.js";
+export { armCrashPoints, crashAtPassage, passCrashPoint, traceCrashPoints } from "../chaos/crash-at.js";
+export {
+  type CrashOptions,
+  type CrashPassage,
+  type CrashPointResult,
+  type CrashProgress,
+  type CrashReport,
+  type CrashScenario,
+  CrashScenarioError,
+  type CrashWorld,
+} from "../chaos/crash-scenario.js";
 export type { Distribution } from "../chaos/distributions.js";
+export { enumerateCrashPoints } from "../chaos/enumerate-crash-points.js";
 export type { FaultRate } from "../chaos/fault-rate.js";
 export { describeScript, type RequestMatch, type ScriptEntry } from "../chaos/fault-script.js";
 export type { FaultWindow } from "../chaos/fault-windows.js";

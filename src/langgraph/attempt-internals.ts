@@ -13,6 +13,7 @@ const RESUME = "__resume__";
 
 interface Scratchpad {
   interruptCounter: number;
+  readonly subgraphCounter?: number;
   /** The answers so far, by the numbers of their questions. */
   readonly resume?: readonly unknown[];
 }
@@ -24,6 +25,11 @@ function scratchpadOf(config: LangGraphRunnableConfig): Scratchpad | undefined {
 /** How many interrupts the task has asked so far, minus one. */
 export function interruptCounter(config: LangGraphRunnableConfig): number {
   return scratchpadOf(config)?.interruptCounter ?? -1;
+}
+
+/** How many graphs the task has called so far. Assumption: it counts them, to give each a namespace of its own. */
+export function graphsCalled(config: LangGraphRunnableConfig): number {
+  return scratchpadOf(config)?.subgraphCounter ?? 0;
 }
 
 /** What an attempt may still do once it was given up on: nothing. */

@@ -3,6 +3,7 @@
  * reset, its writes gated, entered through LangGraph's async-local config.
  */
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
+import type { EffectScope } from "../core/effect-ports.js";
 import { type AttemptRecord, type Degradation, type FailureRecord, NODE_STEP } from "../core/records.js";
 import { CancelledError } from "../errors/own-errors.js";
 import type { ErrorReport } from "../errors/report.js";
@@ -34,6 +35,12 @@ export interface AttemptMarker {
   readonly earlier: FailureRecord["attempts"];
   readonly directive: "retry" | "fallback" | undefined;
   readonly checkpointNs: string;
+  /** The step at its first execution. */
+  readonly scope: () => EffectScope;
+  /** How many graphs the task had called before the attempt. */
+  readonly graphsBefore: number;
+  /** Which of the decorated calls within the node it belongs to, be it of a tool; "" for the node itself. */
+  readonly part: string;
   /** Which decorator of the task it belongs to: the names of those further out, and its own. */
   readonly place: string;
   /** Whether this decorator, or one further out, makes more than one attempt. */

@@ -7,6 +7,7 @@
  */
 import { randomUUID } from "node:crypto";
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
+import type { EffectScope } from "../core/effect-ports.js";
 import type { AttemptRecord, DecisionRecord, Directive } from "../core/records.js";
 import { readChannel } from "./internals.js";
 
@@ -21,6 +22,8 @@ export interface Reentry {
   readonly directive: Directive;
   readonly attempts: readonly AttemptRecord[];
   readonly decisions: readonly DecisionRecord[];
+  /** The step at its first execution: what it did then is not done again. */
+  readonly scope?: EffectScope;
 }
 
 interface Envelope extends Reentry {

@@ -72,8 +72,9 @@ function ask(request: InterventionRequest, context: RunContext, config: LangGrap
 
 function act(failure: FailureRecord, decision: Decision, humanNode: string): Command {
   const reenter = (directive: Directive, input: unknown = failure.input, state: Record<string, unknown> = {}) => {
-    const { attempts, decisions } = failure;
-    const { sent, update } = sealReentry({ v: 1, input, directive, attempts, decisions });
+    const { attempts, decisions, scope } = failure;
+    const stepped = scope === undefined ? {} : { scope };
+    const { sent, update } = sealReentry({ v: 1, input, directive, attempts, decisions, ...stepped });
     return new Command({ update: { ...state, ...update }, goto: [new Send(failure.node, sent)] });
   };
   switch (decision.action) {

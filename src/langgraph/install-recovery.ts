@@ -4,6 +4,7 @@ import { type Degradation, type FailureRecord, NODE_STEP } from "../core/records
 import { classifyError } from "../errors/classify.js";
 import { ConfigError, NodeFailedError } from "../errors/own-errors.js";
 import { attemptsOfEnded } from "./attempt-history.js";
+import { scopeOf } from "./effects/effect-scope.js";
 import { REENTRIES, reentryOf } from "./envelope.js";
 import { type HumanInterventionOptions, type HumanTask, humanIntervention } from "./human-intervention.js";
 import {
@@ -134,6 +135,7 @@ async function leftBehind(
     attempts: [...(reentry?.attempts ?? []), ...attempts],
     fallbacks: declared.map((step) => step.name),
     decisions: reentry?.decisions ?? [],
+    scope: reentry?.scope ?? scopeOf(config, failedTaskNamespace(config)),
   };
 }
 
@@ -150,6 +152,7 @@ function unrecorded(node: string, given: unknown, error: Error, config: LangGrap
     attempts: reentry?.attempts ?? [],
     fallbacks: [],
     decisions: reentry?.decisions ?? [],
+    scope: reentry?.scope ?? scopeOf(config, failedTaskNamespace(config)),
   };
 }
 

@@ -11,8 +11,9 @@ import type { CompiledStep } from "../policies/compiled-ladder.js";
 import type { Climber } from "../policies/ladder.js";
 import type { RunningAttempt } from "../policies/running-attempt.js";
 import { refuseInvalid } from "../policies/validate.js";
-import { interruptCounter, questionsOf } from "./attempt-internals.js";
+import { graphsCalled, interruptCounter, questionsOf } from "./attempt-internals.js";
 import { type AttemptMarker, runAttempt } from "./attempt-scope.js";
+import { scopeOf } from "./effects/effect-scope.js";
 import { answerRefused, namespaceOf } from "./internals.js";
 import type { CountedAs } from "./metered-attempt.js";
 import { inFrame } from "./named-frame.js";
@@ -138,7 +139,7 @@ function countedAs({ outside, attempts }: NodeEntry): CountedAs {
 }
 
 function markerFor(
-  { around, reentry, isTool, place }: NodeEntry,
+  { around, reentry, isTool, place, part }: NodeEntry,
   step: Step,
   running: RunningAttempt,
   config: LangGraphRunnableConfig,
@@ -152,6 +153,9 @@ function markerFor(
     earlier: step.name === NODE_STEP ? (reentry?.attempts ?? sentBack?.earlier ?? []) : [],
     directive: kind === "provide" ? undefined : kind,
     checkpointNs: namespaceOf(config),
+    scope: () => reentry?.scope ?? sentBack?.scope() ?? scopeOf(config),
+    graphsBefore: graphsCalled(config),
+    part,
     place,
     retries: step.retry.maxAttempts > 1 || around?.retries === true,
     degradations: [],

@@ -49,6 +49,8 @@ export interface NodeEntry extends Decorated {
   readonly degradations: Degradation[];
   /** Which decorator of the task this is. */
   readonly place: string;
+  /** The same beneath the node's own decorator, which may be renamed or left out: "" for that. */
+  readonly part: string;
   /** What tells an answer that may be kept from one that may not. */
   readonly seen: { asked: boolean; degraded: boolean };
   /** The attempt that this entry is part of, be it of the graph around. */
@@ -62,7 +64,8 @@ export function nodeEntry(decorated: Decorated, given: unknown, config: LangGrap
   const outside = markerOf(config);
   const reentry = isTool ? undefined : reentryOf(given, config);
   const input = reentry === undefined ? given : reentry.input;
-  const place = placeInTask(config, label, around);
+  const own = ownPlace(config, label);
+  const place = around === undefined ? own : `${around.place}>${own}`;
   const keepsHistory = (ladder.retries || ladder.fallbacks.length > 0) && !isTool && around?.retries !== true;
   return {
     label,
@@ -86,6 +89,7 @@ export function nodeEntry(decorated: Decorated, given: unknown, config: LangGrap
     attempts: [],
     degradations: [],
     place,
+    part: partOfTask(own, around, isTool),
     seen: { asked: false, degraded: false },
     outside,
   };
@@ -97,8 +101,12 @@ function countedSteps({ node, fallbacks }: Decorated["ladder"]): readonly string
 }
 
 /** The node itself, or which of its calls of which decorated function. */
-function placeInTask(config: LangGraphRunnableConfig, label: string, around: AttemptMarker | undefined): string {
+function ownPlace(config: LangGraphRunnableConfig, label: string): string {
   const ordinal = ordinalInTask(config, label);
-  const own = ordinal === 0 ? label : `${label}#${ordinal}`;
-  return around === undefined ? own : `${around.place}>${own}`;
+  return ordinal === 0 ? label : `${label}#${ordinal}`;
+}
+
+function partOfTask(own: string, around: AttemptMarker | undefined, isTool: boolean): string {
+  if (around === undefined) return isTool ? own : "";
+  return around.part === "" ? own : `${around.part}>${own}`;
 }

@@ -16,6 +16,7 @@ import { ambientConfig } from "./attempt-internals.js";
 import { markerOf } from "./attempt-scope.js";
 import type { Cached } from "./cached.js";
 import { climb } from "./climb.js";
+import { scopeOf } from "./effects/effect-scope.js";
 import { announceParentCommand, isCompiledGraph, namespaceOf } from "./internals.js";
 import { messageCodec } from "./message-codec.js";
 import { countCutShort } from "./node-climber.js";
@@ -117,7 +118,7 @@ async function failed(entry: NodeEntry, config: LangGraphRunnableConfig, thrown:
   rethrowControlFlow(thrown);
   throwIfStopped(config);
   const error = asError(thrown);
-  const failure = failureRecord(error, entry);
+  const failure = failureRecord(error, entry, config);
   recordFailure(error, failure, namespaceOf(config));
   if (around === undefined && !isTool) context.emit("node.failed", { report: failure.report, next: nextRung(failure) });
   throw error;
@@ -164,6 +165,7 @@ function nameOf({ noun, isTool, label, context }: NodeEntry): string {
 function failureRecord(
   error: Error,
   { context, ladder, input, attempts, reentry, classify }: NodeEntry,
+  config: LangGraphRunnableConfig,
 ): FailureRecord {
   return {
     v: 1,
@@ -173,6 +175,7 @@ function failureRecord(
     attempts: [...(reentry?.attempts ?? []), ...attempts],
     fallbacks: ladder.fallbacks.map((step) => step.name),
     decisions: reentry?.decisions ?? [],
+    scope: reentry?.scope ?? scopeOf(config),
   };
 }
 

@@ -82,6 +82,16 @@ function lineOf(event: ResilienceEvent, paint: Paint): string | undefined {
       return paint("dim", `deleted ${event.checkpoints} old checkpoints of ${event.threads} threads`);
     case "retention.failed":
       return `${paint("yellow", "✗")} old checkpoints could not be deleted: ${redactText(event.message)}`;
+    case "effect.dispatched":
+      return event.calls === 1 ? undefined : `${paint("yellow", "⇢")} ${node} calls ${event.effect} again`;
+    case "effect.confirmed":
+      return `${paint("green", "⇢")} ${node} did ${event.effect}`;
+    case "effect.failed":
+      return undefined;
+    case "effect.unknown":
+      return `${paint("yellow", "⇢")} ${node}: it is not known whether ${event.effect} happened`;
+    case "effect.reused":
+      return `${paint("green", "⇢")} ${node}: ${event.effect} was done on the branch that this one left; its receipt is taken over`;
     case "human.requested":
       return `${paint("yellow", "?")} a person is asked about ${paint("bold", event.failedNode)}`;
     case "human.decided":

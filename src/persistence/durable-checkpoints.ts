@@ -11,10 +11,21 @@ const maxFailures = 1000;
 /** Waits between looks into the database, for a checkpoint that another process stores, in milliseconds. */
 const lookMs = { first: 10, longest: 500 };
 
+/** Looks after which a checkpoint of a run in this process is not coming, if nothing is on its way. */
+const looksInVain = 5;
+
 export interface WhenDurableOptions {
   /** How long to wait at most, in milliseconds; default 30,000. */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
+}
+
+export interface DurableWait extends WhenDurableOptions {
+  /**
+   * Whether the run that makes the checkpoint is one of this process, on this checkpointer: then it is not waited for
+   * once nothing of the thread is being written any more. Default false.
+   */
+  readonly runsHere?: boolean;
 }
 
 interface Place {
@@ -30,12 +41,25 @@ export class DurableCheckpoints {
   /** Why the last puts that failed did. */
   readonly #failed = new Map<string, unknown>();
   readonly #waiters = new Map<string, Set<Waiter>>();
+  /** How many writes are on their way, by thread. */
+  readonly #writing = new Map<string, number>();
   readonly #isStored: (config: RunnableConfig) => Promise<boolean>;
   readonly #clock: Clock;
 
   constructor(isStored: (config: RunnableConfig) => Promise<boolean>, clock: Clock = systemClock) {
     this.#isStored = isStored;
     this.#clock = clock;
+  }
+
+  /** A write of the thread is on its way. */
+  begun({ configurable }: RunnableConfig): () => void {
+    const threadId = String(configurable?.thread_id);
+    this.#writing.set(threadId, (this.#writing.get(threadId) ?? 0) + 1);
+    return () => {
+      const left = (this.#writing.get(threadId) ?? 1) - 1;
+      if (left > 0) this.#writing.set(threadId, left);
+      else this.#writing.delete(threadId);
+    };
   }
 
   /** A put has been acknowledged. */
@@ -64,13 +88,13 @@ export class DurableCheckpoints {
   /**
    * @throws the error of a put that failed, the signal's reason, or NOT_DURABLE when time ran out
    */
-  async when(config: RunnableConfig, { timeoutMs = 30_000, signal }: WhenDurableOptions = {}): Promise<void> {
+  async when(config: RunnableConfig, options: DurableWait = {}): Promise<void> {
     for (const place of placesOf(config)) {
-      if (!this.#stored.has(keyOf(place))) await this.#waitFor(place, timeoutMs, signal);
+      if (!this.#stored.has(keyOf(place))) await this.#waitFor(place, options);
     }
   }
 
-  async #waitFor(place: Place, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
+  async #waitFor(place: Place, { timeoutMs = 30_000, signal, runsHere = false }: DurableWait): Promise<void> {
     const told = new AbortController();
     let failure: { readonly error: unknown } | undefined;
     const waiter: Waiter = (...failed) => {
@@ -84,10 +108,12 @@ export class DurableCheckpoints {
     const wake = signal === undefined ? told.signal : AbortSignal.any([signal, told.signal]);
     const until = this.#clock.now() + timeoutMs;
     try {
+      let idleLooks = 0;
       for (let waitMs = lookMs.first; !told.signal.aborted; waitMs = Math.min(waitMs * 2, lookMs.longest)) {
         signal?.throwIfAborted();
         if (await this.#isStored(configOf(place))) break;
-        if (this.#clock.now() >= until) throw notDurable(place, timeoutMs);
+        idleLooks = this.#writing.has(place.threadId) ? 0 : idleLooks + 1;
+        if (this.#clock.now() >= until || (runsHere && idleLooks >= looksInVain)) throw notDurable(place, timeoutMs);
         await this.#clock.sleep(Math.min(waitMs, timeoutMs), wake).catch(() => {});
       }
     } finally {
@@ -131,7 +157,7 @@ function keyOf({ threadId, namespace, checkpointId }: Place): string {
 function notDurable({ threadId, checkpointId }: Place, timeoutMs: number): ResilienceError {
   return new ResilienceError(
     "NOT_DURABLE",
-    `Checkpoint ${checkpointId} of thread "${threadId}" was not stored within ${timeoutMs} ms. With durability "exit", or in a subgraph without a checkpointer, it never is: run with "sync" or "async"`,
+    `Checkpoint ${checkpointId} of thread "${threadId}" was not stored within ${timeoutMs} ms, or nothing of its thread is being stored any more. With durability "exit", or in a subgraph without a checkpointer, it never is: run with "sync" or "async"`,
     { details: { threadId, checkpointId, timeoutMs } },
   );
 }

@@ -14,7 +14,7 @@ import { crashPoint } from "../core/crash-points.js";
 import type { EventBus } from "../core/events.js";
 import { CheckpointCorruptError } from "../errors/persistence-errors.js";
 import { nextChannelVersion } from "./channel-version.js";
-import { DurableCheckpoints, type WhenDurableOptions } from "./durable-checkpoints.js";
+import { DurableCheckpoints, type DurableWait } from "./durable-checkpoints.js";
 import { endingRun } from "./failed-write.js";
 import { graphOf } from "./graph-of.js";
 import { listSound } from "./list-sound.js";
@@ -72,7 +72,7 @@ export class OpenedSaver extends BaseCheckpointSaver {
         throw error;
       },
     );
-    return endingRun(config, put);
+    return this.#counted(config, endingRun(config, put));
   }
 
   /**
@@ -81,12 +81,22 @@ export class OpenedSaver extends BaseCheckpointSaver {
    *
    * @throws the error of the put that failed; NOT_DURABLE when it is not stored within `timeoutMs` (default 30,000)
    */
-  async whenDurable(config: RunnableConfig, options?: WhenDurableOptions): Promise<void> {
+  async whenDurable(config: RunnableConfig, options?: DurableWait): Promise<void> {
     await this.#durable.when(config, options);
   }
 
   putWrites(...parameters: Parameters<BaseCheckpointSaver["putWrites"]>): Promise<void> {
-    return endingRun(parameters[0], this.#putWrites(...parameters));
+    const [config] = parameters;
+    return this.#counted(config, endingRun(config, this.#putWrites(...parameters)));
+  }
+
+  async #counted<T>(config: RunnableConfig, write: Promise<T>): Promise<T> {
+    const ended = this.#durable.begun(config);
+    try {
+      return await write;
+    } finally {
+      ended();
+    }
   }
 
   /** Emits "checkpoint.written" for the root graph's checkpoints; those of subgraphs cannot be resumed by themselves. */

@@ -114,7 +114,7 @@ function isBroken(error: unknown): boolean {
 }
 
 /** Runs the statements so that all of them take effect or none; one statement needs no transaction of its own. */
-export async function runTogether(pool: SqlPool, statements: readonly Statement[]): Promise<void> {
+async function runTogether(pool: SqlPool, statements: readonly Statement[]): Promise<void> {
   const [only, ...more] = statements;
   if (only === undefined) return;
   if (more.length === 0) {
@@ -127,7 +127,7 @@ export async function runTogether(pool: SqlPool, statements: readonly Statement[
 }
 
 /**
- * {@link runTogether}, repeated after transient errors: the statements must be idempotent.
+ * The statements run together, repeated after transient errors: the statements must be idempotent.
  *
  * @param guard gives a row if the statements may run; asked in their transaction
  */

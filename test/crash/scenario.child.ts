@@ -1,14 +1,20 @@
-/** Runs the scenario and dies at the given passage through a crash point; passage 0 lists them instead. */
-import { openPersistence, runThread } from "langgraph-resilience";
-import { crashAtPassage, traceCrashPoints } from "langgraph-resilience/chaos";
+/** Begins the thread of the scenario, or goes on with it, and writes down what it ends with. Dies where it is told to. */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { inspectThread, openPersistence, resumeThread, runThread } from "langgraph-resilience";
+import { armCrashPoints } from "langgraph-resilience/chaos";
 import { builder } from "./scenario.js";
 
-const [url = "", threadId = "", journal = "", passage = "0", durability = "async"] = process.argv.slice(2);
-const persistence = openPersistence(url);
+armCrashPoints();
+const { DATABASE = "", THREAD: threadId = "", JOURNAL: journal = "", DURABILITY: durability } = process.env;
+const persistence = openPersistence(DATABASE);
 await persistence.ready();
-if (passage === "0") traceCrashPoints((point) => process.stdout.write(`${point}\n`));
-else crashAtPassage(Number(passage));
 const graph = builder.compile({ checkpointer: persistence.checkpointer, name: "scenario" });
-const result = await runThread(graph, { journal }, { threadId, durability: durability as "sync" | "async" });
+const { stored, status } = await inspectThread(graph, threadId);
+if (!stored) await assert.rejects(resumeThread(graph, threadId), /Nothing is stored.*lgr run <graph> --thread/);
+const result = stored
+  ? await resumeThread(graph, threadId)
+  : await runThread(graph, { journal }, { threadId, durability: durability as "sync" | "async" });
 await persistence.close();
-process.exitCode = result.status === "succeeded" ? 0 : 1;
+if (result.status === "succeeded") writeFileSync(`${journal}.end`, JSON.stringify(result.values));
+else throw new Error(`Found ${status}, it ended ${result.status}`, { cause: result.error });

@@ -1,0 +1,55 @@
+import type { Clock } from "../core/clock.js";
+import type { EffectEntry, StoredEffect } from "../core/effect-ports.js";
+import type { Effect } from "./effect.js";
+import type { EffectIdentity } from "./effect-key.js";
+import type { LedgerBook } from "./ledger-book.js";
+import type { RunningEffects } from "./running-effects.js";
+
+/** What the branches that this one left behind have of the same effect at the same place. */
+export interface LeftBehind {
+  /** The one whose turn it is here; none when all have had theirs. */
+  readonly candidate?: StoredEffect;
+  /** It belongs to this very step, which is run again under other names: its receipt counts whatever `onFork` says. */
+  readonly isInherited: boolean;
+  /** Whether there are more after it. */
+  readonly isForked: boolean;
+}
+
+/** All that `performEffect` needs to know of the call, the run and the process. */
+export interface EffectRequest {
+  readonly effect: Effect;
+  readonly identity: EffectIdentity & { readonly key: string };
+  /** JSON. */
+  readonly input: unknown;
+  readonly inputHash: string;
+  readonly transaction?: string | undefined;
+  readonly book: LedgerBook;
+  readonly running: RunningEffects;
+  readonly clock: Clock;
+  /** Aborts when the step was given up on. */
+  readonly signal: AbortSignal;
+  /** This process, for others to see whether it still runs. */
+  readonly process: string;
+  /** How long a call may take, in milliseconds: so long it is not taken for lost by another process. */
+  readonly limitMs: number;
+  /** Runs the work within the time of a call. */
+  limited<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T>;
+  /** Whether it is another process than this one, and may still run. */
+  isOtherAlive(process: string): boolean;
+  /** Resolves when every checkpoint that the step stands on is stored. */
+  durable(): Promise<void>;
+  /**
+   * Whether nothing of the same effect at the same place was left behind by this branch.
+   *
+   * @param newest the newest entry of it
+   */
+  wentStraightOn(newest: StoredEffect): Promise<boolean>;
+  /** Otherwise: what was. */
+  leftBehind(): Promise<LeftBehind>;
+  /** Says that the attempt must not be repeated, nor a fallback be tried. */
+  noteBegun(what: string): void;
+  tell(
+    type: "effect.dispatched" | "effect.confirmed" | "effect.failed" | "effect.unknown" | "effect.reused",
+    entry: EffectEntry,
+  ): void;
+}

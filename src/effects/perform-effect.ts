@@ -1,0 +1,143 @@
+/**
+ * One effect of one step, done once.
+ *
+ *     look ─┬─ confirmed ───────────────────────────────► its receipt
+ *           ├─ nothing, failed, undone ─► dispatched ─► call ─┬─ answered ─► confirmed ─► its receipt
+ *           │                                ▲                ├─ refused ──► failed ────► the error
+ *           │                                │ no             └─ perhaps ──► unknown ───► the error, or a person
+ *           └─ dispatched, unknown ─► probe ─┴─ yes ─► confirmed ─► its receipt
+ *
+ * Each state is durable before what follows it: `dispatched` before the call, and the call's checkpoint before that;
+ * `confirmed` before the step goes on. So a process that dies leaves at most one doubt, and says so: `dispatched`.
+ */
+import type { StoredEffect } from "../core/effect-ports.js";
+import { EffectForbiddenError, EffectInputChangedError, EffectUnknownError } from "../errors/effect-errors.js";
+import { answered, begun, called, dispatched, freshEntry, Overtaken, placeOf } from "./call-effect.js";
+import { cleared, waitWhileCalled } from "./clear-doubt.js";
+import { mayStand } from "./effect.js";
+import type { EffectRequest } from "./effect-request.js";
+
+/** How often it is looked again after having been overtaken. */
+const maxLooks = 20;
+
+/**
+ * @returns the receipt as JSON
+ * @throws what the call threw; EffectUnknownError, EffectInputChangedError, EffectForbiddenError where a person has to
+ * decide; LeaseLostError; the ledger's own errors, with nothing called since
+ */
+export async function performEffect(request: EffectRequest): Promise<unknown> {
+  const { identity, inputHash, running } = request;
+  for (;;) {
+    const other = running.performed(identity.key);
+    if (other === undefined) break;
+    const receipt = await other.receipt.then(
+      (value) => ({ value }),
+      () => undefined,
+    );
+    request.signal.throwIfAborted();
+    if (receipt === undefined) continue;
+    if (other.inputHash !== inputHash) throw new EffectInputChangedError(placeOf(request), "it is being done with one");
+    return receipt.value;
+  }
+  return running.perform(identity.key, inputHash, () => perform(request));
+}
+
+async function perform(request: EffectRequest): Promise<unknown> {
+  for (let looks = 1; ; looks += 1) {
+    try {
+      return await lookAndGoOn(request);
+    } catch (error) {
+      if (!(error instanceof Overtaken)) throw error;
+      request.signal.throwIfAborted();
+      if (looks === maxLooks)
+        throw new EffectUnknownError(placeOf(request), "others keep changing what the ledger says of it");
+    }
+  }
+}
+
+async function lookAndGoOn(request: EffectRequest): Promise<unknown> {
+  const { book, identity, effect, running } = request;
+  const { threadId, key, place } = identity;
+  const { found, newest } = await book.ledger.look(threadId, key, { effect: effect.name, place });
+  if (found !== undefined) return advance(request, found);
+  await request.durable();
+  if (newest === undefined || (await request.wentStraightOn(newest)))
+    return begun(request, freshEntry(request, 0, false));
+  // Parallel branches take over what was left to them one after the other, and not both the same.
+  const name = JSON.stringify([threadId, effect.name, place]);
+  const taken = await running.inTurn(name, () => takeOver(request));
+  return taken === undefined ? lookAndGoOn(request) : taken.goOn();
+}
+
+/** @returns how it goes on; undefined where it has to be looked at again */
+async function takeOver(request: EffectRequest): Promise<{ goOn(): Promise<unknown> } | undefined> {
+  const { book, identity, effect } = request;
+  const { threadId, key, place } = identity;
+  const { found } = await book.ledger.look(threadId, key, { effect: effect.name, place });
+  if (found !== undefined) return undefined;
+  const { candidate, isInherited, isForked } = await request.leftBehind();
+  const receipt = candidate === undefined ? undefined : await receiptOf(request, candidate, isInherited);
+  const fresh = freshEntry(request, 0, isForked);
+  if (receipt === undefined || candidate === undefined) {
+    const entry = await dispatched(request, fresh);
+    return { goOn: () => answered(request, entry) };
+  }
+  const origin = { key: candidate.key, epoch: candidate.epoch };
+  const linked = { ...fresh, state: "confirmed" as const, receipt: receipt.value, origin, settledAt: book.now };
+  const added = await book.add(linked);
+  if (added === undefined) throw new Overtaken();
+  request.tell("effect.reused", added);
+  return { goOn: async () => receipt.value };
+}
+
+/** What came of the effect on the branch that was left; undefined where it left nothing in the world or is to be done again. */
+async function receiptOf(
+  request: EffectRequest,
+  candidate: StoredEffect,
+  isInherited: boolean,
+): Promise<{ readonly value: unknown } | undefined> {
+  const { effect, inputHash } = request;
+  if (!mayStand(candidate)) return undefined;
+  if (!isInherited && effect.onFork === "rerun") return undefined;
+  if (!isInherited && effect.onFork === "forbid")
+    throw new EffectForbiddenError(
+      placeOf(request, candidate),
+      `it is "${candidate.state}" on the branch of the thread that this one left (onFork: "forbid"); roll that back, or retry with the branch that has it`,
+    );
+  if (candidate.inputHash !== inputHash)
+    throw new EffectInputChangedError(
+      placeOf(request, candidate),
+      "the branch of the thread that this one left has done it with one",
+    );
+  return { value: await advance(request, candidate) };
+}
+
+/** Goes on from a stored state. */
+async function advance(request: EffectRequest, found: StoredEffect): Promise<unknown> {
+  const isSame = found.inputHash === request.inputHash;
+  switch (found.state) {
+    case "confirmed":
+      if (!isSame) throw new EffectInputChangedError(placeOf(request, found), "it was done with one");
+      return found.receipt;
+    case "compensated":
+      return begun(request, freshEntry(request, found.epoch + 1, false));
+    case "failed":
+      // Its key stands for the input it was refused with.
+      return isSame ? called(request, found) : begun(request, freshEntry(request, found.epoch + 1, false));
+    case "intended":
+      return called(request, found);
+    case "compensating":
+    case "compensation_failed":
+      throw new EffectForbiddenError(
+        placeOf(request, found),
+        `an earlier one was undone in part ("${found.state}"), and has to be undone or settled first`,
+      );
+    case "dispatched":
+    case "unknown": {
+      if (!isSame) throw new EffectInputChangedError(placeOf(request, found), "it may have been done with one");
+      await waitWhileCalled(request, found);
+      const receipt = await cleared(request, found);
+      return receipt === undefined ? called(request, found) : receipt.value;
+    }
+  }
+}

@@ -1,0 +1,72 @@
+/** Errors of what steps do to the outside world. */
+import { ResilienceError, type ResilienceErrorOptions } from "./own-errors.js";
+
+/** Which effect an error is about. */
+export interface EffectPlace {
+  readonly effect: string;
+  readonly threadId: string;
+  readonly key: string;
+}
+
+const settle = ({ threadId, key }: EffectPlace) =>
+  `say what came of it with settleEffect() or "lgr effects ${threadId} --settle ${key.slice(0, 12)}", then retry`;
+
+/** The same step asks for the same effect with another input than it did before. Nothing was called. */
+export class EffectInputChangedError extends ResilienceError {
+  readonly category = "bug";
+
+  constructor(place: EffectPlace, why: string, options: ResilienceErrorOptions = {}) {
+    super(
+      "EFFECT_INPUT_CHANGED",
+      `Effect "${place.effect}" was asked for again with another input: ${why}. The earlier receipt would be wrong, and a second call might do it twice; undo the first (rollback), or give the effect a key that tells the two apart`,
+      { ...options, details: { ...place } },
+    );
+  }
+}
+
+/** It may have happened or not, and nothing can tell without a person. Nothing more was called. */
+export class EffectUnknownError extends ResilienceError {
+  readonly category = "stuck";
+
+  constructor(place: EffectPlace, why: string, options: ResilienceErrorOptions = {}) {
+    super(
+      "EFFECT_UNKNOWN",
+      `It is not known whether effect "${place.effect}" happened: ${why}. It is not done again blindly: look it up where it would have happened, ${settle(place)}`,
+      { ...options, details: { ...place } },
+    );
+  }
+}
+
+/** It was done on another branch of the thread, or by undoing it half, and may not be done here. Nothing was called. */
+export class EffectForbiddenError extends ResilienceError {
+  readonly category = "stuck";
+
+  constructor(place: EffectPlace, why: string, options: ResilienceErrorOptions = {}) {
+    super("EFFECT_FORBIDDEN", `Effect "${place.effect}" is not done: ${why}`, { ...options, details: { ...place } });
+  }
+}
+
+/** There is no place to write down what is done, so nothing is done. */
+export class EffectNotRecordedError extends ResilienceError {
+  readonly category = "invalid_input";
+
+  constructor(effect: string, why: string, options: ResilienceErrorOptions = {}) {
+    super("EFFECT_NOT_RECORDED", `Effect "${effect}" was not begun, for it could not be recorded: ${why}`, {
+      ...options,
+      details: { effect },
+    });
+  }
+}
+
+/** It happened, and what it gave back is kept, but is not what the effect's `output` says. */
+export class EffectReceiptError extends ResilienceError {
+  readonly category = "bug";
+
+  constructor(effect: string, why: string, options: ResilienceErrorOptions = {}) {
+    super(
+      "EFFECT_RECEIPT",
+      `Effect "${effect}" happened, but its receipt does not fit its output schema: ${why}. It is kept as it is and not done again; mend the schema and resume`,
+      { ...options, details: { effect } },
+    );
+  }
+}

@@ -1,0 +1,97 @@
+/** The ledger of a thread, for people and programs outside of its runs. */
+import { z } from "zod";
+import { systemClock } from "../../core/clock.js";
+import type { EffectLedger, StoredEffect } from "../../core/effect-ports.js";
+import { parseOptions } from "../../core/options.js";
+import { persistenceOf } from "../../core/persistence-of.js";
+import { LedgerBook } from "../../effects/ledger-book.js";
+import { ConfigError, InvalidInputError, ResilienceError } from "../../errors/own-errors.js";
+import { type GraphLike, runnableGraph } from "../threads/graph.js";
+import { resolveThread } from "../threads/resolve-thread.js";
+import { callMayBeUnderWay } from "./calling-process.js";
+
+/** What a person found out about an effect whose outcome was not known. */
+export type EffectOutcome =
+  | { readonly happened: true; readonly receipt?: unknown; readonly by: string; readonly reason?: string }
+  | { readonly happened: false; readonly by: string; readonly reason?: string };
+
+const signature = { by: z.string().min(1), reason: z.string().optional() };
+const outcomeSchema = z.discriminatedUnion("happened", [
+  z.strictObject({ happened: z.literal(true), receipt: z.unknown().optional(), ...signature }),
+  z.strictObject({ happened: z.literal(false), ...signature }),
+]);
+
+/**
+ * What the steps of a thread did to the outside world, in the order of intent; receipts and inputs as they are stored.
+ *
+ * @param thread its name or ID
+ * @throws ConfigError for a graph whose checkpointer is not from `openPersistence`
+ */
+export async function listEffects(graph: GraphLike, thread: string): Promise<readonly StoredEffect[]> {
+  const { ledger, threadId } = await ledgerOf(graph, thread, "listEffects()");
+  return ledger.list(threadId);
+}
+
+/**
+ * Says what came of an effect that is `unknown`, or `dispatched` by a process that died. The thread then goes on by a
+ * retry of the step: with the receipt given here, or by doing it.
+ *
+ * @param thread its name or ID
+ * @param key of the effect, or so much of its beginning that no other of the thread begins so
+ * @returns the entry as it is then
+ * @throws InvalidInputError where no effect, or more than one, has such a key; ConfigError for an outcome that is none;
+ * ResilienceError EFFECT_NOT_OPEN where there is nothing to say: it is settled, or being done right now
+ */
+export async function settleEffect(
+  graph: GraphLike,
+  thread: string,
+  key: string,
+  outcome: EffectOutcome,
+): Promise<StoredEffect> {
+  const said = parseOptions("settleEffect()", outcomeSchema, outcome);
+  const { ledger, threadId } = await ledgerOf(graph, thread, "settleEffect()");
+  const found = newestOf(await ledger.list(threadId), key, thread);
+  if (found.state !== "unknown" && found.state !== "dispatched") throw notOpen(found, `it is "${found.state}"`);
+  const book = new LedgerBook(ledger, undefined, systemClock);
+  if (found.state === "dispatched" && callMayBeUnderWay(found.caller, book.now))
+    throw notOpen(found, "a process is doing it right now; wait for what comes of it");
+  const settledBy = { by: said.by, ...(said.reason === undefined ? {} : { reason: said.reason }) };
+  const change = {
+    settledBy,
+    settledAt: book.now,
+    caller: undefined,
+    ...(said.happened ? { receipt: said.receipt } : {}),
+  };
+  const moved = await book.move(found, said.happened ? "confirmed" : "failed", change, [found.state]);
+  if (moved === undefined) throw notOpen(found, "it was settled meanwhile");
+  return { ...moved, seq: found.seq };
+}
+
+function newestOf(entries: readonly StoredEffect[], key: string, thread: string): StoredEffect {
+  const found = key === "" ? [] : entries.filter((entry) => entry.key.startsWith(key));
+  const keys = [...new Set(found.map((entry) => entry.key))];
+  const newest = found.toSorted((a, b) => a.epoch - b.epoch).at(-1);
+  if (newest === undefined || keys.length > 1)
+    throw new InvalidInputError(
+      `${keys.length > 1 ? `${keys.length} effects` : "No effect"} of thread "${thread}" ${keys.length > 1 ? "have keys that begin" : "has a key that begins"} with "${key}"; listEffects() or "lgr effects ${thread}" shows them`,
+    );
+  return newest;
+}
+
+function notOpen({ effect, key, threadId }: StoredEffect, why: string): ResilienceError {
+  return new ResilienceError("EFFECT_NOT_OPEN", `Effect "${effect}" (${key.slice(0, 12)}) cannot be settled: ${why}`, {
+    details: { effect, key, threadId },
+  });
+}
+
+async function ledgerOf(
+  graph: GraphLike,
+  thread: string,
+  caller: string,
+): Promise<{ readonly ledger: EffectLedger; readonly threadId: string }> {
+  const runnable = runnableGraph(graph, caller);
+  const ledger = persistenceOf(runnable.checkpointer)?.ledger;
+  if (ledger === undefined)
+    throw new ConfigError(`${caller}: the graph's checkpointer is not from openPersistence(), so it has no ledger`);
+  return { ledger, threadId: (await resolveThread(runnable, thread)).threadId };
+}
