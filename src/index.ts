@@ -77,6 +77,8 @@ export {
   EffectNotRecordedError,
   EffectReceiptError,
   EffectUnknownError,
+  RollbackRefusedError,
+  TransactionFailedError,
 } from "./errors/effect-errors.js";
 export type { ErrorRule, Pass } from "./errors/error-rule.js";
 export type { ErrorFacts } from "./errors/facts.js";
@@ -129,6 +131,7 @@ export { type Attempt, attempt, beginEffect } from "./langgraph/attempt-scope.js
 export { defineEffect } from "./langgraph/effects/define-effect.js";
 export type { EffectFunction, EffectOptions } from "./langgraph/effects/effect-options.js";
 export { type EffectOutcome, listEffects, settleEffect } from "./langgraph/effects/ledger-of-thread.js";
+export { transaction } from "./langgraph/effects/transaction.js";
 export { explain } from "./langgraph/explain.js";
 export { type HumanInterventionOptions, type HumanTask, humanIntervention } from "./langgraph/human-intervention.js";
 export { installRecovery, type RecoveryOptions } from "./langgraph/install-recovery.js";
@@ -145,6 +148,8 @@ export { type RequireUndegradedOptions, requireUndegraded } from "./langgraph/re
 export { type DecoratedNode, type Node, resilient } from "./langgraph/resilient.js";
 export type { FallbackStep, ResilientOptions } from "./langgraph/resilient-options.js";
 export { type ResilientToolOptions, resilientTool } from "./langgraph/resilient-tool.js";
+export { type PlanOptions, planRollback, type RollbackOptions, rollback } from "./langgraph/rollback/rollback.js";
+export type { RollbackTarget } from "./langgraph/rollback/target.js";
 export {
   withBulkhead,
   withCache,
@@ -194,4 +199,5 @@ export type { TimeoutOptions } from "./policies/timeout.js";
 export type { Spending, Usage } from "./policies/usage.js";
 export { ACTIONS, type Action, type Decision } from "./recovery/decision.js";
 export { type InterventionRequest, isInterventionRequest } from "./recovery/intervention-request.js";
+export type { PlannedEffect, RollbackPlan, RollbackReport } from "./recovery/rollback-plan.js";
 export type { Suggestion } from "./recovery/suggestion.js";

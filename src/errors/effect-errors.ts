@@ -70,3 +70,39 @@ export class EffectReceiptError extends ResilienceError {
     );
   }
 }
+
+/** Going back would leave something in the world, and nobody has said that it may. Nothing was undone. */
+export class RollbackRefusedError extends ResilienceError {
+  readonly category = "stuck";
+
+  constructor(
+    thread: string,
+    standing: readonly { readonly effect: string; readonly node: string; readonly why?: string }[],
+    options: ResilienceErrorOptions = {},
+  ) {
+    const what = standing.map(({ effect, node, why = "" }) => `"${effect}" of node "${node}": ${why}`).join("; ");
+    super(
+      "ROLLBACK_REFUSED",
+      `Thread "${thread}" was not rolled back, for something would stay in the world: ${what}. Settle what is in doubt, or say that it may stay with { acceptStanding: true } (lgr rollback --accept-standing)`,
+      { ...options, details: { thread, standing } },
+    );
+  }
+}
+
+/** A group of effects failed, and not all of it could be undone. The rest of it was. */
+export class TransactionFailedError extends ResilienceError {
+  readonly category = "stuck";
+
+  constructor(
+    transaction: string,
+    failed: readonly { readonly effect: string; readonly key: string; readonly why?: string }[],
+    options: ResilienceErrorOptions = {},
+  ) {
+    const what = failed.map(({ effect, why = "" }) => `"${effect}": ${why}`).join("; ");
+    super(
+      "TRANSACTION_FAILED",
+      `Transaction "${transaction}" failed, and could not be undone whole: ${what}. A retry of the step undoes what is left, and then begins anew`,
+      { ...options, details: { transaction, failed } },
+    );
+  }
+}

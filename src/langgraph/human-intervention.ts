@@ -1,14 +1,16 @@
 import { Command, interrupt, type LangGraphRunnableConfig, Send } from "@langchain/langgraph";
 import { z } from "zod";
 import { systemClock } from "../core/clock.js";
+import type { StoredEffect } from "../core/effect-ports.js";
 import { parseOptions } from "../core/options.js";
 import type { DecisionRecord, Directive, FailureRecord, RetryParameters } from "../core/records.js";
 import { isControlFlow } from "../errors/control-flow.js";
-import { RunAbortedError } from "../errors/own-errors.js";
+import { asError, RunAbortedError } from "../errors/own-errors.js";
 import { ACTIONS, type Decision, decisionSchema } from "../recovery/decision.js";
 import { type InterventionRequest, interventionRequest } from "../recovery/intervention-request.js";
 import { sealReentry } from "./envelope.js";
 import { nodesAround } from "./internals.js";
+import { isRollback } from "./rollback/open-rollback.js";
 import { type RunContext, runContextOf } from "./run-context.js";
 
 /** Configurable key: the alias of the thread, for commands that people can type. */
@@ -45,7 +47,8 @@ export function humanIntervention(
   return async function humanIntervention(task, config) {
     const { failure } = task;
     const context = runContextOf(config, "humanIntervention");
-    const request = interventionRequest(failure, actions, requestContext(config));
+    const effects = await effectsOf(context);
+    const request = interventionRequest(failure, actions, { ...requestContext(config), effects });
     const decision = ask(request, context, config);
     context.emit("human.decided", {
       interventionId: taskId(config),
@@ -55,6 +58,20 @@ export function humanIntervention(
     });
     return act({ ...failure, decisions: [...failure.decisions, recordOf(decision)] }, decision, context.node);
   };
+}
+
+/** A question without them is better than none. */
+async function effectsOf({ persistence, threadId }: RunContext): Promise<readonly StoredEffect[]> {
+  if (persistence?.ledger === undefined || threadId === undefined) return [];
+  try {
+    return (await persistence.ledger.list(threadId)).filter((entry) => !isRollback(entry));
+  } catch (error) {
+    process.emitWarning(
+      `The effects of thread ${threadId} could not be read for a person to see: ${asError(error).message}`,
+      "ResilienceWarning",
+    );
+    return [];
+  }
 }
 
 function ask(request: InterventionRequest, context: RunContext, config: LangGraphRunnableConfig): Decision {

@@ -7,13 +7,16 @@ import { runHoldOf } from "../../core/run-hold.js";
 import type { Effect } from "../../effects/effect.js";
 import { effectKey } from "../../effects/effect-key.js";
 import type { EffectRequest } from "../../effects/effect-request.js";
+import { type KnownEffect, noteEffect } from "../../effects/known-effects.js";
 import { LedgerBook } from "../../effects/ledger-book.js";
 import { performEffect } from "../../effects/perform-effect.js";
 import { runningEffects } from "../../effects/running-effects.js";
+import type { Undoing } from "../../effects/undo-effect.js";
 import { EffectNotRecordedError, EffectReceiptError } from "../../errors/effect-errors.js";
 import { AttemptTimeoutError, asError, CancelledError, InvalidInputError } from "../../errors/own-errors.js";
 import { digestOf } from "../../policies/cache-key.js";
 import { protect } from "../../policies/protect.js";
+import { retrySchema } from "../../policies/retry-options.js";
 import { attemptTimeoutMs, withTimeLimit } from "../../policies/timeout.js";
 import { ambientConfig } from "../attempt-internals.js";
 import { markerOf } from "../attempt-scope.js";
@@ -24,6 +27,7 @@ import { isOtherAlive, ownProcess } from "./calling-process.js";
 import { stepIsDurable } from "./durable-step.js";
 import { type EffectFunction, type EffectOptions, type EffectPolicy, effectSchema } from "./effect-options.js";
 import { ordinalOf, ownFrames, placeOf, scopeOf } from "./effect-scope.js";
+import { transactionOf } from "./transaction.js";
 
 /** How long a call without a time limit is taken to be under way, by a process that did not begin it. */
 const withoutLimitMs = 300_000;
@@ -57,6 +61,7 @@ export function defineEffect<I, O>(options: EffectOptions<I, O>): EffectFunction
     probe: policy.probe as Effect["probe"],
     notDone: policy.notDone as Effect["notDone"],
   };
+  noteEffect(knownAs(effect, policy));
   const perform = async (given: I, config: LangGraphRunnableConfig = ambientConfig()): Promise<O> => {
     const input = parsedInput(policy, given);
     const requested = requestOf(effect, policy, input, config);
@@ -69,10 +74,30 @@ export function defineEffect<I, O>(options: EffectOptions<I, O>): EffectFunction
   return Object.assign(perform, { effectName: policy.name });
 }
 
+function knownAs(effect: Effect, policy: EffectPolicy): KnownEffect {
+  const { compensate, undone, run, probe, retry, timeout } = policy;
+  // Undoing is tried again although doing is not: what is left of a group that failed must not stay for one hiccup.
+  const patient = { ...policy, retry: retry === false ? retrySchema.parse({}) : retry };
+  const limitMs = timeout === false ? undefined : attemptTimeoutMs(timeout, 1);
+  return {
+    effect,
+    undoing:
+      compensate === undefined
+        ? undefined
+        : { compensate: compensate as Undoing["compensate"], undone: undone as Undoing["undone"] },
+    limitMs: limitMs ?? withoutLimitMs,
+    tried: (work, signal) =>
+      tried(patient, signal === undefined ? {} : { signal }, (attempt) =>
+        limited(policy, limitMs, attempt.signal, work),
+      ),
+    source: [run, compensate, undone, probe].map(String).join("\n"),
+  };
+}
+
 /** With retries of its own, each of which goes by what the ledger says by then. */
 function tried<T>(
   { name, retry, clock }: EffectPolicy,
-  { signal }: LangGraphRunnableConfig,
+  { signal }: Pick<LangGraphRunnableConfig, "signal">,
   once: (attempt: Try) => Promise<T>,
 ): Promise<T> {
   if (retry === false) return once({ number: 1, signal: signal ?? new AbortController().signal });
@@ -128,6 +153,7 @@ function requestOf(
       identity: { ...identity, key },
       input,
       inputHash,
+      transaction: transactionOf(config),
       book: new LedgerBook(ledger, runHoldOf(config)?.lease, clock),
       running: runningEffects(ledger),
       clock,

@@ -23,8 +23,13 @@ export interface EffectOptions<I, O> {
   readonly output: z.ZodType<O>;
   /** Does it. Hand `idempotencyKey` to the service if it takes one, and `signal` to the request. */
   readonly run: (input: I, call: EffectCall) => Promise<O> | O;
-  /** Undoes it; for `reversible` ones. Has a key of its own. */
+  /**
+   * Undoes it; for `reversible` ones. Has a key of its own, and must be harmless when it is repeated with that: after a
+   * crash in the middle it is, unless `undone` says that there is no need.
+   */
   readonly compensate?: (receipt: O, call: EffectCall) => unknown;
+  /** Asks the service whether it is undone, where a process died while it was undoing it. */
+  readonly undone?: (receipt: O, call: EffectCall) => Promise<boolean> | boolean;
   /** Asks the service whether it happened, by the key or by what the input says of it. */
   readonly probe?: (input: I, call: EffectCall) => Promise<ProbeAnswer<O>> | ProbeAnswer<O>;
   /** What tells two calls in one step apart. Default: which call of this effect in the attempt it is. */
@@ -67,6 +72,7 @@ export const effectSchema = z
     output: schema,
     run: func,
     compensate: func.optional(),
+    undone: func.optional(),
     probe: func.optional(),
     key: func.optional(),
     onFork: z.enum(ON_FORK).default("reuse"),

@@ -4,8 +4,10 @@ import { systemClock } from "../../core/clock.js";
 import type { EffectLedger, StoredEffect } from "../../core/effect-ports.js";
 import { parseOptions } from "../../core/options.js";
 import { persistenceOf } from "../../core/persistence-of.js";
+import type { Persistence } from "../../core/ports.js";
 import { LedgerBook } from "../../effects/ledger-book.js";
 import { ConfigError, InvalidInputError, ResilienceError } from "../../errors/own-errors.js";
+import { isRollback } from "../rollback/open-rollback.js";
 import { type GraphLike, runnableGraph } from "../threads/graph.js";
 import { resolveThread } from "../threads/resolve-thread.js";
 import { callMayBeUnderWay } from "./calling-process.js";
@@ -24,18 +26,20 @@ const outcomeSchema = z.discriminatedUnion("happened", [
 /**
  * What the steps of a thread did to the outside world, in the order of intent; receipts and inputs as they are stored.
  *
+ * @param source a persistence, or a graph compiled with the checkpointer of one
  * @param thread its name or ID
- * @throws ConfigError for a graph whose checkpointer is not from `openPersistence`
+ * @throws ConfigError for a graph whose checkpointer is not from `openPersistence`, and for a persistence without a ledger
  */
-export async function listEffects(graph: GraphLike, thread: string): Promise<readonly StoredEffect[]> {
-  const { ledger, threadId } = await ledgerOf(graph, thread, "listEffects()");
-  return ledger.list(threadId);
+export async function listEffects(source: GraphLike | Persistence, thread: string): Promise<readonly StoredEffect[]> {
+  const { ledger, threadId } = await ledgerOf(source, thread, "listEffects()");
+  return (await ledger.list(threadId)).filter((entry) => !isRollback(entry));
 }
 
 /**
  * Says what came of an effect that is `unknown`, or `dispatched` by a process that died. The thread then goes on by a
  * retry of the step: with the receipt given here, or by doing it.
  *
+ * @param source a persistence, or a graph compiled with the checkpointer of one
  * @param thread its name or ID
  * @param key of the effect, or so much of its beginning that no other of the thread begins so
  * @returns the entry as it is then
@@ -43,18 +47,17 @@ export async function listEffects(graph: GraphLike, thread: string): Promise<rea
  * ResilienceError EFFECT_NOT_OPEN where there is nothing to say: it is settled, or being done right now
  */
 export async function settleEffect(
-  graph: GraphLike,
+  source: GraphLike | Persistence,
   thread: string,
   key: string,
   outcome: EffectOutcome,
 ): Promise<StoredEffect> {
   const said = parseOptions("settleEffect()", outcomeSchema, outcome);
-  const { ledger, threadId } = await ledgerOf(graph, thread, "settleEffect()");
+  const { ledger, threadId } = await ledgerOf(source, thread, "settleEffect()");
   const found = newestOf(await ledger.list(threadId), key, thread);
   if (found.state !== "unknown" && found.state !== "dispatched") throw notOpen(found, `it is "${found.state}"`);
   const book = new LedgerBook(ledger, undefined, systemClock);
-  if (found.state === "dispatched" && callMayBeUnderWay(found.caller, book.now))
-    throw notOpen(found, "a process is doing it right now; wait for what comes of it");
+  if (!isOpen(found, book.now)) throw notOpen(found, "a process is doing it right now; wait for what comes of it");
   const settledBy = { by: said.by, ...(said.reason === undefined ? {} : { reason: said.reason }) };
   const change = {
     settledBy,
@@ -65,6 +68,15 @@ export async function settleEffect(
   const moved = await book.move(found, said.happened ? "confirmed" : "failed", change, [found.state]);
   if (moved === undefined) throw notOpen(found, "it was settled meanwhile");
   return { ...moved, seq: found.seq };
+}
+
+/**
+ * Whether it may have happened or not, and no call that would tell is under way.
+ *
+ * @param nowMs milliseconds since the Unix epoch
+ */
+export function isOpen({ state, caller }: StoredEffect, nowMs: number): boolean {
+  return state === "unknown" || (state === "dispatched" && !callMayBeUnderWay(caller, nowMs));
 }
 
 function newestOf(entries: readonly StoredEffect[], key: string, thread: string): StoredEffect {
@@ -85,13 +97,16 @@ function notOpen({ effect, key, threadId }: StoredEffect, why: string): Resilien
 }
 
 async function ledgerOf(
-  graph: GraphLike,
+  source: GraphLike | Persistence,
   thread: string,
   caller: string,
 ): Promise<{ readonly ledger: EffectLedger; readonly threadId: string }> {
-  const runnable = runnableGraph(graph, caller);
-  const ledger = persistenceOf(runnable.checkpointer)?.ledger;
-  if (ledger === undefined)
+  const isPersistence = "threads" in source;
+  const { checkpointer } = isPersistence ? source : runnableGraph(source, caller);
+  const persistence = isPersistence ? source : persistenceOf(checkpointer);
+  if (persistence === undefined)
     throw new ConfigError(`${caller}: the graph's checkpointer is not from openPersistence(), so it has no ledger`);
-  return { ledger, threadId: (await resolveThread(runnable, thread)).threadId };
+  if (persistence.ledger === undefined)
+    throw new ConfigError(`${caller}: ${persistence.description} keeps no ledger of effects`);
+  return { ledger: persistence.ledger, threadId: (await resolveThread({ checkpointer }, thread)).threadId };
 }

@@ -14,7 +14,7 @@ export interface ThreadRef {
  * The thread a name or an ID stands for. A name that the threads table knows is that thread; a name under which some
  * other program has stored checkpoints is taken as the ID it is; any other name stands for its UUID.
  */
-export async function resolveThread(graph: RunnableGraph, nameOrId: string): Promise<ThreadRef> {
+export async function resolveThread(graph: Pick<RunnableGraph, "checkpointer">, nameOrId: string): Promise<ThreadRef> {
   if (typeof nameOrId !== "string" || nameOrId.trim() === "")
     throw new ConfigError("A thread needs a name or an ID; got an empty one");
   const threads = persistenceOf(graph.checkpointer)?.threads;

@@ -11,6 +11,7 @@ import { rethrowControlFlow } from "../../errors/control-flow.js";
 import { asError, ResilienceError } from "../../errors/own-errors.js";
 import { THREAD_NAME_KEY } from "../human-intervention.js";
 import { ANSWER_REFUSED } from "../internals.js";
+import { refuseAmidRollback } from "../rollback/open-rollback.js";
 import { FAULTS_KEY } from "../run-context.js";
 import { type LockOptions, type ThreadLock, withThreadLock } from "../thread-lock.js";
 import type { DamageOptions } from "./damage.js";
@@ -83,8 +84,26 @@ interface Beginning {
   readonly wentBack?: WentBack | undefined;
 }
 
-/** Does the work while it holds the thread, see thread-lock.ts. */
-export async function withRun<T>(
+/**
+ * Does the work while it holds the thread.
+ *
+ * @throws ThreadError THREAD_NOT_RESUMABLE while a rollback of the thread is not finished
+ */
+export function withRun<T>(
+  caller: string,
+  graph: RunnableGraph,
+  ref: ThreadRef,
+  options: RunOptions,
+  work: (run: ThreadRun) => Promise<T>,
+): Promise<T> {
+  return withHeldThread(caller, graph, ref, options, async (run) => {
+    await refuseAmidRollback(persistenceOf(graph.checkpointer)?.ledger, ref.threadId, ref.name ?? ref.threadId);
+    return work(run);
+  });
+}
+
+/** The same in the middle of a rollback too; see thread-lock.ts. */
+export async function withHeldThread<T>(
   caller: string,
   graph: RunnableGraph,
   ref: ThreadRef,

@@ -1,0 +1,373 @@
+/** A thread goes back, and with it what its steps did to the outside world. */
+import { Annotation, END, START, StateGraph } from "@langchain/langgraph";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { z } from "zod";
+import { onCrashPoint } from "../../../src/core/crash-points.js";
+import type { Persistence } from "../../../src/core/ports.js";
+import { defineEffect } from "../../../src/langgraph/effects/define-effect.js";
+import { listEffects, settleEffect } from "../../../src/langgraph/effects/ledger-of-thread.js";
+import { transaction } from "../../../src/langgraph/effects/transaction.js";
+import { installRecovery } from "../../../src/langgraph/install-recovery.js";
+import { resilient } from "../../../src/langgraph/resilient.js";
+import { planRollback, rollback } from "../../../src/langgraph/rollback/rollback.js";
+import { resumeThread } from "../../../src/langgraph/threads/resume-thread.js";
+import { runThread } from "../../../src/langgraph/threads/run-thread.js";
+import { openPersistence } from "../../../src/persistence/open.js";
+
+const State = Annotation.Root({ done: Annotation<string[]>({ reducer: (a, b) => a.concat(b), default: () => [] }) });
+type S = typeof State.State;
+const fault = (message: string, fields: object) => Object.assign(new Error(message), fields);
+
+/** What happened and was undone, in order; and what is to fail next. */
+let log: string[];
+let failing: Map<string, Error[]>;
+const failNext = (what: string, error: Error, times = 1) => failing.set(what, Array(times).fill(error));
+const happen = (what: string) => {
+  const error = failing.get(what)?.shift();
+  if (error !== undefined) throw error;
+  log.push(what);
+};
+
+const deed = (name: string, options: object = {}) =>
+  defineEffect({
+    name,
+    kind: "reversible",
+    input: z.object({}),
+    output: z.object({ of: z.string() }),
+    run: async () => {
+      happen(name);
+      return { of: name };
+    },
+    compensate: async ({ of }: { of: string }) => happen(`undo ${of}`),
+    retry: { maxAttempts: 2, initialDelayMs: 1 },
+    ...options,
+  });
+
+const order = deed("order");
+const charge = deed("charge");
+const stock = deed("stock");
+const bin = deed("bin", { retry: false });
+const letter = deed("letter", { kind: "irreversible", compensate: undefined });
+const transfer = deed("transfer", {
+  probe: () => ({ happened: log.includes("transfer"), receipt: { of: "transfer" } }),
+});
+
+describe("a rollback", () => {
+  let persistence: Persistence;
+  beforeEach(() => {
+    persistence = openPersistence("memory:");
+    log = [];
+    failing = new Map();
+  });
+  afterEach(async () => {
+    onCrashPoint(undefined);
+    await persistence.close();
+  });
+
+  const graphOf = (...effects: (readonly [string, (typeof order)[]])[]) => {
+    const builder = new StateGraph(State);
+    let before: string = START;
+    for (const [name, does] of effects) {
+      builder.addNode(
+        name,
+        resilient(
+          async (_: S, config) => {
+            for (const effect of does) await effect({}, config);
+            return { done: [name] };
+          },
+          { retry: false },
+        ) as never,
+      );
+      builder.addEdge(before as never, name as never);
+      before = name;
+    }
+    builder.addEdge(before as never, END);
+    installRecovery(builder);
+    return builder.compile({ checkpointer: persistence.checkpointer });
+  };
+  const shop = () => graphOf(["order", [order]], ["pay", [charge, stock]], ["end", []]);
+
+  it("undoes what was done since, the newest first, and goes on from there", async () => {
+    const graph = shop();
+    await runThread(graph, {}, { threadId: "t" });
+    const plan = await planRollback(graph, "t", { to: { before: "pay" } });
+    expect(plan).toMatchObject({
+      target: { next: ["pay"], step: 1 },
+      leaves: 2,
+      undo: [{ effect: "stock", node: "pay" }, { effect: "charge" }],
+      doubtful: [],
+      stays: [],
+    });
+    expect(log).toEqual(["order", "charge", "stock"]);
+    const steps: string[] = [];
+    const report = await rollback(graph, "t", {
+      to: { before: "pay" },
+      onProgress: ({ effect }, { done, of }) => steps.push(`${effect} ${done}/${of}`),
+    });
+    expect(report).toMatchObject({
+      outcome: "done",
+      undone: [{ effect: "stock", state: "compensated" }, {}],
+      failed: [],
+    });
+    expect(steps).toEqual(["stock 1/2", "charge 2/2"]);
+    expect(log.slice(3)).toEqual(["undo stock", "undo charge"]);
+    const { values, next } = await graph.getState({ configurable: { thread_id: report.threadId } });
+    expect({ done: values.done, next }).toEqual({ done: ["order"], next: ["pay"] });
+    expect(await resumeThread(graph, "t")).toMatchObject({
+      status: "succeeded",
+      values: { done: ["order", "pay", "end"] },
+    });
+    expect(log.slice(5)).toEqual(["charge", "stock"]);
+    expect((await listEffects(graph, "t")).map(({ effect, state }) => `${effect} ${state}`)).toEqual([
+      "order confirmed",
+      "charge compensated",
+      "stock compensated",
+      "charge confirmed",
+      "stock confirmed",
+    ]);
+    // What was undone once is not undone again.
+    await rollback(graph, "t", { to: { before: "order" } });
+    expect(log.slice(7)).toEqual(["undo stock", "undo charge", "undo order"]);
+  });
+
+  it("goes so many checkpoints back, or to one by its ID, and no further than there are", async () => {
+    const graph = shop();
+    const { threadId } = await runThread(graph, {}, { threadId: "t" });
+    const two = await planRollback(graph, "t", { to: { steps: 2 } });
+    expect(two.target.next).toEqual(["pay"]);
+    expect(await planRollback(graph, "t", { to: two.target.checkpointId })).toEqual(two);
+    await expect(planRollback(graph, "t", { to: 9 })).rejects.toThrow(
+      /no checkpoint 9 steps back .* has 5 checkpoints/,
+    );
+    await expect(planRollback(graph, "t", { to: { before: "nowhere" } })).rejects.toThrow(/before node "nowhere"/);
+    await expect(planRollback(graph, "t", { to: {} as never })).rejects.toMatchObject({ code: "CONFIG" });
+    await expect(rollback(graph, "t")).rejects.toThrow(/give \{ to \}/);
+    expect(threadId).toBe(two.threadId);
+  });
+
+  it("of a step that failed half-way undoes what it had done", async () => {
+    const graph = shop();
+    failNext("stock", fault("no stock", { status: 422 }), 9);
+    expect((await runThread(graph, {}, { threadId: "t" })).status).toBe("failed");
+    expect(await rollback(graph, "t", { to: { before: "pay" } })).toMatchObject({ outcome: "done" });
+    expect(log).toEqual(["order", "charge", "undo charge"]);
+  });
+
+  it("is refused where something would stay in the world, until somebody says that it may", async () => {
+    const graph = graphOf(["order", [order]], ["write", [letter]]);
+    await runThread(graph, {}, { threadId: "t" });
+    const to = { before: "order" };
+    expect((await planRollback(graph, "t", { to })).stays).toMatchObject([
+      { effect: "letter", why: "it is irreversible: nothing undoes it" },
+    ]);
+    await expect(rollback(graph, "t", { to })).rejects.toMatchObject({ code: "ROLLBACK_REFUSED" });
+    expect(log).toEqual(["order", "letter"]);
+    expect(await rollback(graph, "t", { to, acceptStanding: true })).toMatchObject({
+      outcome: "done",
+      undone: [{ effect: "order" }],
+      stays: [{ effect: "letter" }],
+    });
+    // What stays is not done again.
+    expect((await resumeThread(graph, "t")).status).toBe("succeeded");
+    expect(log).toEqual(["order", "letter", "undo order", "order"]);
+  });
+
+  it("looks up first what may have happened", async () => {
+    const graph = graphOf(["order", [order]], ["move", [transfer]]);
+    // It happens, the answer is lost, and then nobody answers.
+    const reset = fault("socket hang up", { code: "ECONNRESET" });
+    failing.set("transfer", [reset, reset]);
+    await runThread(graph, {}, { threadId: "not" });
+    log.push("transfer");
+    expect((await planRollback(graph, "not", { to: { before: "order" } })).doubtful).toMatchObject([
+      { effect: "transfer", why: expect.stringContaining("its probe is asked first") },
+    ]);
+    expect(await rollback(graph, "not", { to: { before: "order" } })).toMatchObject({
+      undone: [{ effect: "transfer" }, { effect: "order" }],
+    });
+  });
+
+  it("is refused for what nobody can look up, until it is settled", async () => {
+    const graph = graphOf(["order", [order]], ["pay", [charge]]);
+    failNext("charge", fault("socket hang up", { code: "ECONNRESET" }));
+    expect((await runThread(graph, {}, { threadId: "t" })).status).toBe("waiting_human");
+    await expect(rollback(graph, "t", { to: { before: "order" } })).rejects.toThrow(
+      /nothing can tell: settle it first/,
+    );
+    const open = (await listEffects(graph, "t")).find(({ state }) => state === "unknown");
+    await settleEffect(graph, "t", open?.key ?? "", { happened: true, receipt: { of: "charge" }, by: "ada" });
+    expect(await rollback(graph, "t", { to: { before: "order" } })).toMatchObject({ outcome: "done" });
+    expect(log).toEqual(["order", "undo charge", "undo order"]);
+    const { next } = await graph.getState({ configurable: { thread_id: open?.threadId } });
+    expect(next).toEqual(["order"]);
+  });
+
+  it("tries an undoing again, undoes the rest where one fails for good, and goes on from there when called again", async () => {
+    const graph = shop();
+    await runThread(graph, {}, { threadId: "t" });
+    failNext("undo stock", fault("unavailable", { status: 503 }));
+    failNext("undo charge", fault("not refundable", { status: 503 }), 9);
+    const to = { before: "order" };
+    expect(await rollback(graph, "t", { to })).toMatchObject({
+      outcome: "incomplete",
+      undone: [{ effect: "stock" }, { effect: "order" }],
+      failed: [{ effect: "charge", state: "compensation_failed", why: "not refundable" }],
+    });
+    await expect(resumeThread(graph, "t")).rejects.toMatchObject({ code: "THREAD_NOT_RESUMABLE" });
+    await expect(rollback(graph, "t", { to: "1f000000-0000-6000-8000-000000000000" })).rejects.toThrow(
+      /finish it first/,
+    );
+    failing.clear();
+    expect(await rollback(graph, "t")).toMatchObject({ outcome: "done", undone: [{ effect: "charge" }] });
+    expect(log).toEqual(["order", "charge", "stock", "undo stock", "undo order", "undo charge"]);
+    expect((await resumeThread(graph, "t")).status).toBe("succeeded");
+  });
+
+  it("that died anywhere is finished by another, and undoes nothing twice that says it is undone", async () => {
+    const asks = { undone: ({ of }: { of: string }) => log.includes(`undo ${of}`) };
+    const careful = [deed("a", asks), deed("b", asks)];
+    const graph = graphOf(["first", []], ["both", careful as never], ["end", []]);
+    let points = 0;
+    onCrashPoint(() => {
+      points += 1;
+    });
+    const to = { before: "both" };
+    await runThread(graph, {}, { threadId: "counted" });
+    points = 0;
+    await rollback(graph, "counted", { to });
+    const all = points;
+    expect(all).toBeGreaterThan(10);
+    for (let n = 1; n <= all; n += 1) {
+      onCrashPoint(undefined);
+      log = [];
+      const thread = `dies at ${n}`;
+      await runThread(graph, {}, { threadId: thread });
+      let passed = 0;
+      let dead = false;
+      onCrashPoint((point) => {
+        passed += 1;
+        // As a process that is gone: it does nothing more at all.
+        if (passed === n) dead = true;
+        if (dead && !point.startsWith("locks.")) throw fault(`died at ${point}`, { code: "CANCELLED" });
+      });
+      await rollback(graph, thread, { to, lock: false }).catch(() => {});
+      onCrashPoint(undefined);
+      const report = await rollback(graph, thread, { to, lock: false });
+      expect(report.outcome, thread).toBe("done");
+      expect(log, thread).toEqual(["a", "b", "undo b", "undo a"]);
+      const { values, next } = await graph.getState({ configurable: { thread_id: report.threadId } });
+      expect({ done: values.done, next }, thread).toEqual({ done: ["first"], next: ["both"] });
+    }
+  });
+
+  it("leaves alone what other branches did", async () => {
+    const graph = shop();
+    const { threadId } = await runThread(graph, {}, { threadId: "t" });
+    const plan = await planRollback(graph, "t", { to: { before: "pay" } });
+    await resumeThread(graph, "t", undefined, { from: plan.target.checkpointId });
+    expect(await rollback(graph, threadId, { to: { before: "pay" } })).toMatchObject({ undone: [] });
+    expect(log).toEqual(["order", "charge", "stock"]);
+  });
+
+  it("is a busy thread's to refuse", async () => {
+    let go = () => {};
+    const waiting = deed("slow", {
+      run: () =>
+        new Promise((resolve) => {
+          go = () => resolve({ of: "slow" });
+        }),
+    });
+    const graph = graphOf(["wait", [waiting as never]]);
+    const running = runThread(graph, {}, { threadId: "t" });
+    while ((await listEffects(graph, "t")).length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await expect(rollback(graph, "t", { to: { before: "wait" } })).rejects.toMatchObject({ code: "THREAD_BUSY" });
+    go();
+    expect((await running).status).toBe("succeeded");
+  });
+});
+
+describe("a transaction", () => {
+  let persistence: Persistence;
+  beforeEach(() => {
+    persistence = openPersistence("memory:");
+    log = [];
+    failing = new Map();
+  });
+  afterEach(() => persistence.close());
+
+  const graphOf = (options: object = {}) => {
+    const builder = new StateGraph(State)
+      .addNode(
+        "all",
+        resilient(
+          async (_: S, config) => {
+            await letter({}, config);
+            await transaction(
+              "order",
+              async (within) => {
+                await order({}, within);
+                await charge({}, within);
+                // Without a config it is that of the transaction.
+                await bin({});
+              },
+              config,
+            );
+            return { done: ["all"] };
+          },
+          { retry: { initialDelayMs: 1 }, ...options },
+        ),
+      )
+      .addEdge(START, "all")
+      .addEdge("all", END);
+    installRecovery(builder);
+    return builder.compile({ checkpointer: persistence.checkpointer });
+  };
+
+  it("that succeeds is what its effects are", async () => {
+    const graph = graphOf();
+    expect((await runThread(graph, {}, { threadId: "t" })).status).toBe("succeeded");
+    expect(log).toEqual(["letter", "order", "charge", "bin"]);
+    expect((await listEffects(graph, "t")).map((entry) => entry.transaction)).toEqual([
+      undefined,
+      "order#0",
+      "order#0",
+      "order#0",
+    ]);
+  });
+
+  it("that fails is undone, and begun anew by the next attempt; what is not of it stays", async () => {
+    const graph = graphOf();
+    failNext("bin", fault("unavailable", { code: "ECONNREFUSED" }));
+    expect((await runThread(graph, {}, { threadId: "t" })).status).toBe("succeeded");
+    expect(log).toEqual(["letter", "order", "charge", "undo charge", "undo order", "order", "charge", "bin"]);
+    expect((await listEffects(graph, "t")).map(({ effect, epoch, state }) => `${effect} ${epoch} ${state}`)).toEqual([
+      "letter 0 confirmed",
+      "order 0 compensated",
+      "charge 0 compensated",
+      "bin 0 confirmed",
+      "order 1 confirmed",
+      "charge 1 confirmed",
+    ]);
+  });
+
+  it("whose undoing fails for good goes to a person with the rest undone, and a retry makes it good", async () => {
+    const graph = graphOf();
+    failNext("bin", fault("unavailable", { code: "ECONNREFUSED" }));
+    failNext("undo charge", fault("not refundable", { status: 503 }), 9);
+    const asked = await runThread(graph, {}, { threadId: "t" });
+    expect(asked.status).toBe("waiting_human");
+    expect(JSON.stringify(asked.waitingFor)).toContain("could not be undone whole");
+    expect(log).toEqual(["letter", "order", "charge", "undo order"]);
+    failing.clear();
+    expect((await resumeThread(graph, "t", { action: "retry" })).status).toBe("succeeded");
+    expect(log).toEqual(["letter", "order", "charge", "undo order", "undo charge", "order", "charge", "bin"]);
+  });
+
+  it("cannot be nested, nor be anything without a name or a ledger", async () => {
+    await expect(transaction("", async () => {}, {})).rejects.toThrow(/give it a name/);
+    await expect(transaction("order", async () => {}, {})).rejects.toMatchObject({ code: "EFFECT_NOT_RECORDED" });
+    await expect(
+      transaction("inner", async () => {}, { configurable: { __lgr_transaction: "outer#0" } } as never),
+    ).rejects.toThrow(/cannot be nested/);
+  });
+});
