@@ -1,14 +1,14 @@
 /** A thread that another run has: refused, or waited for where that was asked for. */
 import { ThreadBusyError } from "../errors/persistence-errors.js";
-import type { RunOptions, RunResult } from "../langgraph/threads/run.js";
+import type { RunOptions } from "../langgraph/threads/run.js";
 import type { Output } from "./output.js";
 
 /** @param run is called again with the wait once the first call was refused, so that whoever waits is told for what */
-export async function inTurn(
+export async function inTurn<T>(
   output: Output,
   waitMs: number,
-  run: (options: Pick<RunOptions, "lock">) => Promise<RunResult>,
-): Promise<RunResult> {
+  run: (options: Pick<RunOptions, "lock">) => Promise<T>,
+): Promise<T> {
   try {
     return await run({});
   } catch (error) {

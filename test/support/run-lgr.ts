@@ -22,10 +22,14 @@ const compiled = inject("compiledFolder");
 const PUBLISHED: Installation =
   !compiled || process.env.LGR_TEST_DEPTH === "full" ? CLONE : { home: compiled, projects: join(compiled, "dist") };
 
-const tinyIn = ({ projects }: Installation) => join(projects, "test/support/projects/tiny/langgraph.json");
+const projectIn = ({ projects }: Installation, name: string) =>
+  join(projects, `test/support/projects/${name}/langgraph.json`);
 /** A project of three quick steps, for what does not need the real one. */
-export const TINY = tinyIn(PUBLISHED);
-export const TINY_IN_CLONE = tinyIn(CLONE);
+export const TINY = projectIn(PUBLISHED, "tiny");
+export const TINY_IN_CLONE = projectIn(CLONE, "tiny");
+
+/** A project whose steps change the outside world. */
+export const SHOP = projectIn(PUBLISHED, "shop");
 
 export interface LgrResult {
   readonly code: number | null;
