@@ -9,6 +9,7 @@ export type {
   EffectScope,
   EffectState,
   StoredEffect,
+  WayPoint,
 } from "./core/effect-ports.js";
 export type {
   EventBus,
@@ -198,6 +199,7 @@ export { defineService, type Guards, type Service, type ServiceOptions } from ".
 export type { TimeoutOptions } from "./policies/timeout.js";
 export type { Spending, Usage } from "./policies/usage.js";
 export { ACTIONS, type Action, type Decision } from "./recovery/decision.js";
+export type { ShownEffect } from "./recovery/effects-so-far.js";
 export { type InterventionRequest, isInterventionRequest } from "./recovery/intervention-request.js";
 export type { PlannedEffect, RollbackPlan, RollbackReport } from "./recovery/rollback-plan.js";
 export type { Suggestion } from "./recovery/suggestion.js";

@@ -30,6 +30,7 @@ const BY_CODE: Readonly<Record<string, number>> = {
   CONFIG: EXIT.usage,
   INVALID_INPUT: EXIT.usage,
   DECISION_REFUSED: EXIT.usage,
+  EFFECT_NOT_OPEN: EXIT.usage,
   THREAD_EXISTS: EXIT.usage,
   THREAD_NOT_FOUND: EXIT.notFound,
   THREAD_NOT_RESUMABLE: EXIT.notFound,

@@ -6,6 +6,7 @@ import type { PendingInterrupt } from "../langgraph/threads/inspect-thread.js";
 import type { Action } from "../recovery/decision.js";
 import type { InterventionRequest } from "../recovery/intervention-request.js";
 import { commandName } from "./command-name.js";
+import { effectResult } from "./effect-text.js";
 import { valueLines } from "./value-lines.js";
 
 /** @param oneOfSeveral whether the commands must say which question they answer */
@@ -19,6 +20,7 @@ export function requestLines(question: PendingInterrupt, thread: string, oneOfSe
     "What was tried:",
     ...triedLines(request),
     "",
+    ...effectLines(request),
     ...decisionLines(request),
     "What the step was given:",
     ...inputLines(request.input).map((line) => `  ${line}`),
@@ -53,6 +55,15 @@ function decisionLines({ decisions }: InterventionRequest): string[] {
       `  ${at}  ${by}: ${action}${to === undefined ? "" : ` to ${to}`}${reason === undefined ? "" : ` (${reason})`}`,
   );
   return ["What people decided:", ...lines, ""];
+}
+
+function effectLines({ effects = [] }: InterventionRequest): string[] {
+  if (effects.length === 0) return [];
+  const lines = effects.map((effect) => {
+    const result = effectResult(effect);
+    return `  ${effect.at}  ${effect.state}: ${effect.effect} of ${effect.node} (${effect.key})${result === "" ? "" : `: ${result}`}`;
+  });
+  return ["What was done outside:", ...lines, ""];
 }
 
 function commandLines(request: InterventionRequest, which: string, thread: string): string[] {

@@ -96,6 +96,15 @@ export type StoredEffect = EffectEntry & { readonly seq: number };
 /** What came of a change: `refused` where the stored state was another, `lease lost` where the run may no longer write. */
 export type EffectMove = "moved" | "refused" | "lease lost";
 
+/** A checkpoint, as far as it matters where it came from. */
+export interface WayPoint {
+  readonly checkpointId: string;
+  readonly parentId: string | undefined;
+  /** What made it: "input", "loop", "update" or "fork". */
+  readonly source: string;
+  readonly step: number;
+}
+
 /** All methods see what was acknowledged before, and acknowledge what is durable. */
 export interface EffectLedger {
   /** The newest epoch under the key, and the newest entry of the same effect at the same place under any key. */
@@ -112,4 +121,12 @@ export interface EffectLedger {
   move(entry: EffectEntry, from: readonly EffectState[], lease?: HeldLease): Promise<EffectMove>;
   /** All entries of the thread, in the order of intent. */
   list(threadId: string): Promise<readonly StoredEffect[]>;
+  /**
+   * A checkpoint and those it came from, nearest first, down to `until` or to the first that is older than it. Without
+   * this each is read whole, with all its values.
+   */
+  way?(
+    from: { readonly threadId: string; readonly namespace: string; readonly checkpointId: string },
+    until: string,
+  ): Promise<readonly WayPoint[]>;
 }

@@ -1,8 +1,8 @@
 /**
- * The ports of the stores beside the checkpointer. Attempts, breakers, cache and streams are filled by every persistence
- * of this package; the others are here so that what fills and what uses them can be written apart. All are optional: a plugin
- * that has none of them is complete. Scopes and keys are opaque texts to a store. Each method that writes resolves when
- * the write is durable.
+ * The ports of the stores beside the checkpointer. Attempts, the ledger of effects (see effect-ports.ts), breakers, cache,
+ * streams and locks are filled by every persistence of this package; the others are here so that what fills and what uses
+ * them can be written apart. All are optional: a plugin that has none of them is complete. Scopes and keys are opaque texts
+ * to a store. Each method that writes resolves when the write is durable.
  */
 import type { EffectLedger } from "./effect-ports.js";
 import type { AttemptRecord, DecisionRecord } from "./records.js";

@@ -23,7 +23,26 @@ export function noteEffect(definition: KnownEffect): void {
   known.set(name, isOther ? "ambiguous" : definition);
 }
 
-/** `ambiguous` where two effects that are not the same have the name: whose undoing it was would be a guess. */
-export function knownEffect(name: string): KnownEffect | "ambiguous" | undefined {
-  return known.get(name);
+/** Effects that this process remembers to have done, or tried to do. */
+const maxUsed = 50_000;
+const used = new Map<string, KnownEffect>();
+
+/** @param key of the effect in the ledger */
+export function noteUse(key: string, definition: KnownEffect): void {
+  used.set(key, definition);
+  if (used.size > maxUsed) used.delete(used.keys().next().value ?? "");
+}
+
+/**
+ * The definition of an effect in the ledger: the one that it was done by, if that was in this process, else the one with
+ * its name. `ambiguous` where two that are not the same have the name: whose undoing it was would be a guess.
+ */
+export function knownEffect({
+  key,
+  effect,
+}: {
+  readonly key: string;
+  readonly effect: string;
+}): KnownEffect | "ambiguous" | undefined {
+  return used.get(key) ?? known.get(effect);
 }

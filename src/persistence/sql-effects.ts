@@ -1,13 +1,21 @@
 import type { EffectEntry, EffectLedger, EffectMove, StoredEffect } from "../core/effect-ports.js";
 import { jsonText } from "./json-text.js";
 import { textArray } from "./native/binary-array.js";
+import { few, lookUp } from "./native/look-up.js";
 import type { SqlPool } from "./sql-pool.js";
 import { repeatableQuery } from "./sql-query.js";
-import { fromStorableJson, toStorableJson, toStorableText } from "./storable-text.js";
+import { fromStorableJson, fromStorableText, toStorableJson, toStorableText } from "./storable-text.js";
 
 interface Row {
   seq: string;
   entry: EffectEntry;
+}
+
+interface WayRow {
+  id: string;
+  parent: string | null;
+  source: string | null;
+  step: string | null;
 }
 
 /**
@@ -59,6 +67,19 @@ export const lookSql = (schema: string) => `
 export const listSql = (schema: string) =>
   `select seq, entry from "${schema}".lgr_effects where thread_id = $1::text order by seq`;
 
+/** The headers alone; see look-up.ts for the form of the join. */
+export const waySql = (schema: string) => `
+  with recursive way(id, parent, source, step) as (
+    select c.checkpoint_id, c.parent_checkpoint_id, c.metadata ->> 'source', c.metadata ->> 'step'
+    from "${schema}".checkpoints c
+    where c.thread_id = $1::text and c.checkpoint_ns = $2::text and c.checkpoint_id = $3::text
+    union all
+    select p.checkpoint_id, p.parent_checkpoint_id, p.metadata ->> 'source', p.metadata ->> 'step'
+    from way w ${lookUp(`"${schema}".checkpoints`, "p", { thread_id: "$1::text", checkpoint_ns: "$2::text", checkpoint_id: "w.parent" })}
+    where w.id > $4::text and ${few("w.id")}
+  )
+  select id, parent, source, step from way`;
+
 /** One row for each effect and epoch. What it is found by stands in columns, and all of it, as it was given, in `entry`. */
 export function createSqlEffects(open: () => Promise<SqlPool>, schema: string): EffectLedger {
   const query = repeatableQuery(open);
@@ -89,6 +110,16 @@ export function createSqlEffects(open: () => Promise<SqlPool>, schema: string): 
             ])
           : await query<{ came: EffectMove }>(changeSql(schema), [...values, textArray(from)]);
       return rows[0]?.came ?? "refused";
+    },
+    async way({ threadId, namespace, checkpointId }, until) {
+      const values = [threadId, namespace, checkpointId, until].map(toStorableText);
+      const rows = await query<WayRow>(waySql(schema), values);
+      return rows.map(({ id, parent, source, step }) => ({
+        checkpointId: fromStorableText(id),
+        parentId: parent === null ? undefined : fromStorableText(parent),
+        source: source ?? "",
+        step: Number(step ?? -1),
+      }));
     },
     async list(threadId) {
       return (await query<Row>(listSql(schema), [toStorableText(threadId)])).map(toStored);

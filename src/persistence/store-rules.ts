@@ -42,6 +42,7 @@ export function byTheRules(plain: PlainStores): PlainStores {
     ledger: {
       look: (threadId, key, like) => ledger.look(threadId, key, like),
       list: (threadId) => ledger.list(threadId),
+      ...(ledger.way === undefined ? {} : { way: ledger.way.bind(ledger) }),
       move: (entry, from, lease) =>
         written(`ledger.move.${entry.state}`, () =>
           ledger.move(

@@ -1,10 +1,12 @@
 import { z } from "zod";
+import type { StoredEffect } from "../core/effect-ports.js";
 import type { AttemptRecord, DecisionRecord, FailureRecord } from "../core/records.js";
 import { redact, redactText } from "../core/redact.js";
 import { shellQuote } from "../core/shell-quote.js";
 import { DecisionRefusedError } from "../errors/own-errors.js";
 import type { ErrorReport } from "../errors/report.js";
 import { ACTION_TEXTS, type Action, actionSchema, type Decision, decisionSchema } from "./decision.js";
+import { openEffects, type ShownEffect, shownEffects } from "./effects-so-far.js";
 import { type Suggestion, suggestAction } from "./suggestion.js";
 
 /** Everything a person needs to decide. This is the value of the interrupt: plain data, redacted, versioned. */
@@ -23,6 +25,8 @@ export interface InterventionRequest {
   readonly attempts: readonly AttemptRecord[];
   readonly fallbacksTried: readonly string[];
   readonly fallbacks: readonly string[];
+  /** What the thread did to the outside world: the last 20, oldest first; absent where nothing is recorded. */
+  readonly effects?: readonly ShownEffect[];
   /** What people have decided about this step so far, oldest first. */
   readonly decisions: readonly DecisionRecord[];
   /** The step's input, secrets hidden and long values shortened. */
@@ -42,6 +46,8 @@ export interface RequestContext {
   readonly graph?: string | undefined;
   readonly within?: readonly string[] | undefined;
   readonly checkpoint?: { readonly id: string; readonly step?: number } | undefined;
+  /** Of the thread, in the order of intent. */
+  readonly effects?: readonly StoredEffect[] | undefined;
 }
 
 export function interventionRequest(
@@ -50,11 +56,12 @@ export function interventionRequest(
   context: RequestContext,
 ): InterventionRequest {
   const actions = offered.filter((action) => isPossible(action, failure));
-  const suggestion = suggestAction(failure, actions);
+  const thread = context.threadName ?? context.threadId ?? "THREAD";
+  const { effects = [] } = context;
+  const suggestion = suggestAction(failure, actions, { thread, effects: openEffects(failure, effects) });
   const tried = [
     ...new Set(failure.attempts.filter((attempt) => attempt.step !== "node").map((attempt) => attempt.step)),
   ];
-  const thread = context.threadName ?? context.threadId ?? "THREAD";
   return {
     v: 1,
     kind: "intervention",
@@ -67,6 +74,7 @@ export function interventionRequest(
     attempts: failure.attempts.map((attempt) => ({ ...attempt, report: shown(attempt.report) })),
     fallbacksTried: tried,
     fallbacks: failure.fallbacks,
+    ...(effects.length === 0 ? {} : { effects: shownEffects(effects) }),
     decisions: failure.decisions,
     input: redact(failure.input),
     ...(context.checkpoint === undefined ? {} : { checkpoint: context.checkpoint }),

@@ -73,8 +73,9 @@ export function affectedBy(entries: readonly StoredEffect[], from: ReadonlySet<s
 }
 
 /** Undefined where it can be undone. */
-export function whyItStays({ effect, kind }: StoredEffect): string | undefined {
-  const known = knownEffect(effect);
+export function whyItStays(entry: StoredEffect): string | undefined {
+  const { effect, kind } = entry;
+  const known = knownEffect(entry);
   if (known === "ambiguous")
     return `two different effects are called "${effect}", so it is not known how this one is undone; give them names of their own`;
   if (known === undefined)

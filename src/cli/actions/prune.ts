@@ -1,9 +1,9 @@
 import type { PrunedThread, PruneSummary } from "../../core/retention-ports.js";
-import { threadIdOf } from "../../core/thread-id.js";
-import { CancelledError, ConfigError, ThreadError } from "../../errors/own-errors.js";
-import { type CommandScope, type GlobalOptions, withScope } from "../command-scope.js";
+import { CancelledError, ConfigError } from "../../errors/own-errors.js";
+import { type GlobalOptions, withScope } from "../command-scope.js";
 import { EXIT } from "../exit-codes.js";
 import { durationMs, positiveInteger } from "../option-values.js";
+import { storedThread } from "../stored-thread.js";
 
 export interface PruneFlags {
   readonly keepLast: string;
@@ -30,7 +30,7 @@ export async function prune(flags: PruneFlags, global: GlobalOptions): Promise<v
         ttlMs,
         dryRun,
         signal: stop.signal,
-        ...(flags.thread === undefined ? {} : { threadId: await storedThread(scope, flags.thread) }),
+        ...(flags.thread === undefined ? {} : { threadId: await storedThread(persistence, flags.thread) }),
         onThread: (thread) => {
           output.object({ type: "thread", dryRun, ...thread });
           output.line(threadLine(thread, dryRun));
@@ -45,15 +45,6 @@ export async function prune(flags: PruneFlags, global: GlobalOptions): Promise<v
       process.off("SIGINT", onSignal).off("SIGTERM", onSignal);
     }
   });
-}
-
-async function storedThread({ persistence }: CommandScope, thread: string): Promise<string> {
-  const { threads, description } = persistence;
-  const record =
-    (await threads.findByName(thread)) ?? (await threads.get(thread)) ?? (await threads.get(threadIdOf(thread)));
-  if (record === undefined)
-    throw new ThreadError("THREAD_NOT_FOUND", `Nothing is stored for thread "${thread}" in ${description}`);
-  return record.threadId;
 }
 
 function threadLine(thread: PrunedThread, dryRun: boolean): string {

@@ -3,7 +3,7 @@
  * very step under other names, or on a branch that was left.
  */
 import type { BaseCheckpointSaver } from "@langchain/langgraph-checkpoint";
-import type { EffectFrame, EffectScope, StoredEffect } from "../../core/effect-ports.js";
+import type { EffectFrame, EffectLedger, EffectScope, StoredEffect, WayPoint } from "../../core/effect-ports.js";
 import type { LeftBehind } from "../../effects/effect-request.js";
 
 type Relation = "past" | "beside" | "same step" | "left branch";
@@ -13,6 +13,7 @@ const ASIDE: readonly string[] = ["update", "fork"];
 
 export interface Branch {
   readonly saver: Pick<BaseCheckpointSaver, "getTuple">;
+  readonly ledger: Pick<EffectLedger, "way">;
   readonly threadId: string;
   /** Of the step, as it is to be known. */
   readonly scope: EffectScope;
@@ -103,8 +104,7 @@ class Relations {
   }
 
   #way(running: EffectFrame): Way {
-    const { saver, threadId } = this.#branch;
-    const known = this.#ways.get(running.namespace) ?? new Way(saver, threadId, running);
+    const known = this.#ways.get(running.namespace) ?? new Way(this.#branch, running);
     this.#ways.set(running.namespace, known);
     return known;
   }
@@ -112,17 +112,17 @@ class Relations {
 
 /** The checkpoints from one back to the first, read as far as they are asked for. */
 class Way {
-  readonly #saver: Branch["saver"];
-  readonly #thread: { readonly thread_id: string; readonly checkpoint_ns: string };
+  readonly #read: Pick<EffectLedger, "way">["way"];
+  readonly #from: { readonly threadId: string; readonly namespace: string };
   /** Nearest first. */
-  readonly #read: { readonly id: string; readonly source: string }[] = [];
+  readonly #points: WayPoint[] = [];
   #next: string | undefined;
   #isCut = false;
 
-  constructor(saver: Branch["saver"], threadId: string, from: EffectFrame) {
-    this.#saver = saver;
-    this.#thread = { thread_id: threadId, checkpoint_ns: from.namespace };
-    this.#next = from.checkpointId;
+  constructor({ saver, ledger, threadId }: Branch, { namespace, checkpointId }: EffectFrame) {
+    this.#read = ledger.way?.bind(ledger) ?? ((from) => wholeCheckpoint(saver, from));
+    this.#from = { threadId, namespace };
+    this.#next = checkpointId;
   }
 
   /**
@@ -134,26 +134,36 @@ class Way {
     let later: string | undefined;
     for (let n = 0; ; n += 1) {
       if (sameRun && later === "input") return undefined;
-      const one = this.#read[n] ?? (await this.#step());
+      if (n === this.#points.length) await this.#readOn(checkpointId);
+      const point = this.#points[n];
       // Older ones were pruned: of what is left behind nothing is, so this was on the way.
-      if (one === undefined) return this.#isCut ? "loop" : undefined;
-      if (one.id === checkpointId) return later;
+      if (point === undefined) return this.#isCut ? "loop" : undefined;
+      if (point.checkpointId === checkpointId) return later;
       // IDs grow with time.
-      if (one.id < checkpointId) return undefined;
-      later = one.source;
+      if (point.checkpointId < checkpointId) return undefined;
+      later = point.source;
     }
   }
 
-  async #step(): Promise<{ readonly id: string; readonly source: string } | undefined> {
-    if (this.#next === undefined) return undefined;
-    this.#isCut = true;
-    const tuple = await this.#saver.getTuple({ configurable: { ...this.#thread, checkpoint_id: this.#next } });
-    this.#next = tuple?.parentConfig?.configurable?.checkpoint_id;
-    if (tuple === undefined) return undefined;
-    const one = { id: tuple.checkpoint.id, source: String(tuple.metadata?.source) };
-    // A thread begins with step -1.
-    this.#isCut = this.#next !== undefined || (tuple.metadata?.step ?? -1) > 0;
-    this.#read.push(one);
-    return one;
+  async #readOn(until: string): Promise<void> {
+    if (this.#next === undefined) return;
+    const points = (await this.#read?.({ ...this.#from, checkpointId: this.#next }, until)) ?? [];
+    const last = points.at(-1);
+    this.#points.push(...points);
+    this.#next = last?.parentId;
+    // One that is named as a parent is missing, or the first that is there is not one that a thread begins with.
+    this.#isCut = last === undefined || (last.parentId === undefined && last.step > 0);
   }
+}
+
+async function wholeCheckpoint(
+  saver: Branch["saver"],
+  { threadId, namespace, checkpointId }: Parameters<NonNullable<EffectLedger["way"]>>[0],
+): Promise<WayPoint[]> {
+  const place = { thread_id: threadId, checkpoint_ns: namespace, checkpoint_id: checkpointId };
+  const tuple = await saver.getTuple({ configurable: place });
+  if (tuple === undefined) return [];
+  const { metadata, parentConfig } = tuple;
+  const parentId = parentConfig?.configurable?.checkpoint_id as string | undefined;
+  return [{ checkpointId, parentId, source: String(metadata?.source), step: metadata?.step ?? -1 }];
 }

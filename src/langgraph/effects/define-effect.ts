@@ -7,7 +7,7 @@ import { runHoldOf } from "../../core/run-hold.js";
 import type { Effect } from "../../effects/effect.js";
 import { effectKey } from "../../effects/effect-key.js";
 import type { EffectRequest } from "../../effects/effect-request.js";
-import { type KnownEffect, noteEffect } from "../../effects/known-effects.js";
+import { type KnownEffect, noteEffect, noteUse } from "../../effects/known-effects.js";
 import { LedgerBook } from "../../effects/ledger-book.js";
 import { performEffect } from "../../effects/perform-effect.js";
 import { runningEffects } from "../../effects/running-effects.js";
@@ -61,10 +61,11 @@ export function defineEffect<I, O>(options: EffectOptions<I, O>): EffectFunction
     probe: policy.probe as Effect["probe"],
     notDone: policy.notDone as Effect["notDone"],
   };
-  noteEffect(knownAs(effect, policy));
+  const definition = knownAs(effect, policy);
+  noteEffect(definition);
   const perform = async (given: I, config: LangGraphRunnableConfig = ambientConfig()): Promise<O> => {
     const input = parsedInput(policy, given);
-    const requested = requestOf(effect, policy, input, config);
+    const requested = requestOf(definition, policy, input, config);
     const receipt = await tried(policy, config, (attempt) =>
       policy.kind === "read" ? readOnce(effect, policy, input, attempt) : performEffect(requested(attempt)),
     );
@@ -112,7 +113,7 @@ function tried<T>(
 
 /** All that does not depend on the attempt is settled when the effect is called: its place among the calls above all. */
 function requestOf(
-  effect: Effect,
+  definition: KnownEffect,
   policy: EffectPolicy,
   input: unknown,
   config: LangGraphRunnableConfig,
@@ -143,8 +144,10 @@ function requestOf(
   const given = policy.key === undefined ? undefined : String((policy.key as (input: unknown) => unknown)(input));
   const identity = { threadId, effect: name, scope, place, name: given ?? `#${ordinalOf(config, name, place)}` };
   const key = effectKey(identity);
+  noteUse(key, definition);
+  const { effect } = definition;
   const inputHash = digestOf(input);
-  const branch = { saver, threadId, scope, frames, name: given, inputHash };
+  const branch = { saver, ledger, threadId, scope, frames, name: given, inputHash };
   const isAlike = (entry: StoredEffect) => entry.effect === name && entry.place === place;
   return ({ number, signal }) => {
     const limitMs = policy.timeout === false ? undefined : attemptTimeoutMs(policy.timeout, number);

@@ -1,7 +1,7 @@
 /** The ledger of a thread, for people and programs outside of its runs. */
 import { z } from "zod";
 import { systemClock } from "../../core/clock.js";
-import type { EffectLedger, StoredEffect } from "../../core/effect-ports.js";
+import type { EffectLedger, EffectState, StoredEffect } from "../../core/effect-ports.js";
 import { parseOptions } from "../../core/options.js";
 import { persistenceOf } from "../../core/persistence-of.js";
 import type { Persistence } from "../../core/ports.js";
@@ -12,13 +12,15 @@ import { type GraphLike, runnableGraph } from "../threads/graph.js";
 import { resolveThread } from "../threads/resolve-thread.js";
 import { callMayBeUnderWay } from "./calling-process.js";
 
-/** What a person found out about an effect whose outcome was not known. */
+/** What a person found out about an effect whose outcome was not known, or did by hand about one that could not be undone. */
 export type EffectOutcome =
+  | { readonly undone: true; readonly by: string; readonly reason?: string }
   | { readonly happened: true; readonly receipt?: unknown; readonly by: string; readonly reason?: string }
   | { readonly happened: false; readonly by: string; readonly reason?: string };
 
 const signature = { by: z.string().min(1), reason: z.string().optional() };
-const outcomeSchema = z.discriminatedUnion("happened", [
+const outcomeSchema = z.union([
+  z.strictObject({ undone: z.literal(true), ...signature }),
   z.strictObject({ happened: z.literal(true), receipt: z.unknown().optional(), ...signature }),
   z.strictObject({ happened: z.literal(false), ...signature }),
 ]);
@@ -36,8 +38,9 @@ export async function listEffects(source: GraphLike | Persistence, thread: strin
 }
 
 /**
- * Says what came of an effect that is `unknown`, or `dispatched` by a process that died. The thread then goes on by a
- * retry of the step: with the receipt given here, or by doing it.
+ * Says what came of an effect that is `unknown`, or `dispatched` by a process that died; or that one whose undoing failed
+ * was undone by hand. The thread then goes on by a retry of the step: with the receipt given here, or by doing it. A
+ * receipt that somebody gave can be given anew.
  *
  * @param source a persistence, or a graph compiled with the checkpointer of one
  * @param thread its name or ID
@@ -55,19 +58,36 @@ export async function settleEffect(
   const said = parseOptions("settleEffect()", outcomeSchema, outcome);
   const { ledger, threadId } = await ledgerOf(source, thread, "settleEffect()");
   const found = newestOf(await ledger.list(threadId), key, thread);
-  if (found.state !== "unknown" && found.state !== "dispatched") throw notOpen(found, `it is "${found.state}"`);
   const book = new LedgerBook(ledger, undefined, systemClock);
-  if (!isOpen(found, book.now)) throw notOpen(found, "a process is doing it right now; wait for what comes of it");
+  const { state, change } = changeBy(said, found, book.now);
   const settledBy = { by: said.by, ...(said.reason === undefined ? {} : { reason: said.reason }) };
-  const change = {
-    settledBy,
-    settledAt: book.now,
-    caller: undefined,
-    ...(said.happened ? { receipt: said.receipt } : {}),
-  };
-  const moved = await book.move(found, said.happened ? "confirmed" : "failed", change, [found.state]);
+  const moved = await book.move(
+    found,
+    state,
+    { ...change, settledBy, settledAt: book.now, caller: undefined, error: undefined },
+    [found.state],
+  );
   if (moved === undefined) throw notOpen(found, "it was settled meanwhile");
   return { ...moved, seq: found.seq };
+}
+
+/** @throws ResilienceError EFFECT_NOT_OPEN */
+function changeBy(
+  said: z.output<typeof outcomeSchema>,
+  found: StoredEffect,
+  nowMs: number,
+): { readonly state: EffectState; readonly change: { readonly receipt?: unknown; readonly compensatedAt?: number } } {
+  const { state } = found;
+  if ("undone" in said) {
+    if (state !== "compensation_failed" && state !== "compensating")
+      throw notOpen(found, `it is "${state}", not one whose undoing failed`);
+    return { state: "compensated", change: { compensatedAt: nowMs } };
+  }
+  const isCorrected = said.happened && state === "confirmed" && found.settledBy !== undefined;
+  if (state !== "unknown" && state !== "dispatched" && !isCorrected) throw notOpen(found, `it is "${state}"`);
+  if (!isCorrected && !isOpen(found, nowMs))
+    throw notOpen(found, "a process is doing it right now; wait for what comes of it");
+  return said.happened ? { state: "confirmed", change: { receipt: said.receipt } } : { state: "failed", change: {} };
 }
 
 /**

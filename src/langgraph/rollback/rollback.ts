@@ -169,8 +169,9 @@ function planOf({ threadId, name }: ThreadRef, { target, head, from }: FoundTarg
   };
 }
 
-function whyInDoubt({ effect, error }: StoredEffect): string {
-  const known = knownEffect(effect);
+function whyInDoubt(entry: StoredEffect): string {
+  const { error } = entry;
+  const known = knownEffect(entry);
   const probed = typeof known === "object" && known.effect.probe !== undefined;
   const since = error === undefined ? "its process died during the call" : error.message;
   return `it may have happened (${since})${probed ? "; its probe is asked first" : "; nothing can tell: settle it first"}`;

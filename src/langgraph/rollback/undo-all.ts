@@ -41,7 +41,7 @@ export async function undoAll(
 }
 
 async function undoOne(book: LedgerBook, entry: StoredEffect): Promise<PlannedEffect> {
-  const known = knownEffect(entry.effect);
+  const known = knownEffect(entry);
   if (typeof known !== "object" || known.undoing === undefined) return planned(entry, whyItStays(entry) ?? "");
   const { undoing, limitMs, tried } = known;
   const done = await undoEffect(
@@ -67,7 +67,7 @@ export async function lookedUp(
 ): Promise<void> {
   for (const entry of doubtful) {
     signal?.throwIfAborted();
-    const known = knownEffect(entry.effect);
+    const known = knownEffect(entry);
     if (typeof known !== "object") continue;
     const { effect, tried } = known;
     const { probe } = effect;

@@ -2,15 +2,13 @@
 import { Annotation, Command, END, interrupt, MemorySaver, Send, START, StateGraph } from "@langchain/langgraph";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
-import type { Persistence } from "../../../src/core/ports.js";
 import { defineEffect } from "../../../src/langgraph/effects/define-effect.js";
 import { listEffects, settleEffect } from "../../../src/langgraph/effects/ledger-of-thread.js";
 import { installRecovery } from "../../../src/langgraph/install-recovery.js";
 import { resilient } from "../../../src/langgraph/resilient.js";
 import { resumeThread } from "../../../src/langgraph/threads/resume-thread.js";
 import { runThread } from "../../../src/langgraph/threads/run-thread.js";
-import { openPersistence } from "../../../src/persistence/open.js";
-import { effectOn, newWorld, probeOf, type World } from "./world.js";
+import { effectOn, newWorld, probeOf, stores, type World } from "./world.js";
 
 const State = Annotation.Root({
   cents: Annotation<number>(),
@@ -21,14 +19,12 @@ type S = typeof State.State;
 const quick = { retry: { initialDelayMs: 1 } } as const;
 const fault = (message: string, fields: object) => Object.assign(new Error(message), fields);
 
-describe("an effect", () => {
-  let persistence: Persistence;
+describe.each(stores)("an effect (%s)", (_, open) => {
+  const { persistence } = open();
   let world: World;
   beforeEach(() => {
-    persistence = openPersistence("memory:");
     world = newWorld();
   });
-  afterEach(() => persistence.close());
 
   /** A graph of one node with recovery. */
   const graphOf = (node: (state: S, config: never) => Promise<Partial<S>>, options = {}) => {
@@ -37,7 +33,7 @@ describe("an effect", () => {
       .addEdge(START, "pay" as never)
       .addEdge("pay" as never, END);
     installRecovery(builder);
-    return builder.compile({ checkpointer: persistence.checkpointer });
+    return builder.compile({ checkpointer: persistence().checkpointer });
   };
   const states = async (graph: object, thread = "t") =>
     (await listEffects(graph as never, thread)).map(({ state }) => state);
@@ -270,7 +266,7 @@ describe("an effect", () => {
         .addEdge("pay", "last")
         .addEdge("last", END);
       installRecovery(builder);
-      const graph = builder.compile({ checkpointer: persistence.checkpointer });
+      const graph = builder.compile({ checkpointer: persistence().checkpointer });
       const first = await runThread(graph, { cents: 5 }, { threadId: "t" });
       const config = { configurable: { thread_id: first.threadId } };
       const history = [];
@@ -321,7 +317,7 @@ describe("an effect", () => {
         }))
         .addEdge(START, "pay")
         .addConditionalEdges("pay", ({ done }) => (done.length < 4 ? "pay" : END));
-      const graph = builder.compile({ checkpointer: persistence.checkpointer });
+      const graph = builder.compile({ checkpointer: persistence().checkpointer });
       const first = await runThread(graph, { cents: 0 }, { threadId: "t" });
       expect(world.asked.map(({ cents }) => cents)).toEqual([0, 1, 0, 1]);
       const history = [];
@@ -363,7 +359,7 @@ describe("an effect", () => {
       .addEdge(START, "outer")
       .addEdge("outer", END);
     installRecovery(builder);
-    const graph = builder.compile({ checkpointer: persistence.checkpointer });
+    const graph = builder.compile({ checkpointer: persistence().checkpointer });
     expect((await runThread(graph, { cents: 5 }, { threadId: "t" })).status).toBe("waiting_human");
     const resumed = await resumeThread(graph, "t", { action: "retry" });
     expect(resumed.status).toBe("succeeded");
@@ -413,7 +409,7 @@ describe("an effect", () => {
       })
       .addEdge(START, "pay")
       .addEdge("pay", END);
-    const graph = builder.compile({ checkpointer: persistence.checkpointer });
+    const graph = builder.compile({ checkpointer: persistence().checkpointer });
     const config = { configurable: { thread_id: "t" } };
     await graph.invoke({ cents: 5 }, config);
     const asking = (await graph.getState(config)).config;
@@ -441,7 +437,7 @@ describe("an effect", () => {
       .addConditionalEdges("start", () => [1, 2, 3].map((cents) => new Send("pay", { cents })), ["pay"])
       .addEdge("pay", END);
     installRecovery(builder);
-    const graph = builder.compile({ checkpointer: persistence.checkpointer });
+    const graph = builder.compile({ checkpointer: persistence().checkpointer });
     expect((await runThread(graph, { cents: 0 }, { threadId: "t" })).status).toBe("succeeded");
     expect(world.asked.map(({ cents }) => cents).toSorted()).toEqual([1, 2, 3]);
   });
@@ -475,7 +471,7 @@ describe("an effect", () => {
     });
 
     it("with durability exit", async () => {
-      expect(await refusal({ checkpointer: persistence.checkpointer }, { durability: "exit" })).toMatchObject({
+      expect(await refusal({ checkpointer: persistence().checkpointer }, { durability: "exit" })).toMatchObject({
         code: "EFFECT_NOT_RECORDED",
         message: expect.stringContaining('Durability "exit" stores none'),
       });

@@ -3,7 +3,6 @@ import { Annotation, END, START, StateGraph } from "@langchain/langgraph";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { onCrashPoint } from "../../../src/core/crash-points.js";
-import type { Persistence } from "../../../src/core/ports.js";
 import { defineEffect } from "../../../src/langgraph/effects/define-effect.js";
 import { listEffects, settleEffect } from "../../../src/langgraph/effects/ledger-of-thread.js";
 import { transaction } from "../../../src/langgraph/effects/transaction.js";
@@ -12,7 +11,7 @@ import { resilient } from "../../../src/langgraph/resilient.js";
 import { planRollback, rollback } from "../../../src/langgraph/rollback/rollback.js";
 import { resumeThread } from "../../../src/langgraph/threads/resume-thread.js";
 import { runThread } from "../../../src/langgraph/threads/run-thread.js";
-import { openPersistence } from "../../../src/persistence/open.js";
+import { stores } from "./world.js";
 
 const State = Annotation.Root({ done: Annotation<string[]>({ reducer: (a, b) => a.concat(b), default: () => [] }) });
 type S = typeof State.State;
@@ -52,17 +51,13 @@ const transfer = deed("transfer", {
   probe: () => ({ happened: log.includes("transfer"), receipt: { of: "transfer" } }),
 });
 
-describe("a rollback", () => {
-  let persistence: Persistence;
+describe.each(stores)("a rollback (%s)", (_, open) => {
+  const { persistence } = open();
   beforeEach(() => {
-    persistence = openPersistence("memory:");
     log = [];
     failing = new Map();
   });
-  afterEach(async () => {
-    onCrashPoint(undefined);
-    await persistence.close();
-  });
+  afterEach(() => onCrashPoint(undefined));
 
   const graphOf = (...effects: (readonly [string, (typeof order)[]])[]) => {
     const builder = new StateGraph(State);
@@ -83,7 +78,7 @@ describe("a rollback", () => {
     }
     builder.addEdge(before as never, END);
     installRecovery(builder);
-    return builder.compile({ checkpointer: persistence.checkpointer });
+    return builder.compile({ checkpointer: persistence().checkpointer });
   };
   const shop = () => graphOf(["order", [order]], ["pay", [charge, stock]], ["end", []]);
 
@@ -223,6 +218,20 @@ describe("a rollback", () => {
     expect((await resumeThread(graph, "t")).status).toBe("succeeded");
   });
 
+  it("is finished once a person has undone by hand what could not be", async () => {
+    const graph = shop();
+    await runThread(graph, {}, { threadId: "t" });
+    failNext("undo charge", fault("not refundable", { status: 422 }), 9);
+    await rollback(graph, "t", { to: { before: "order" } });
+    const failed = (await listEffects(graph, "t")).find(({ state }) => state === "compensation_failed");
+    await expect(settleEffect(graph, "t", failed?.key ?? "", { happened: false, by: "ada" })).rejects.toMatchObject({
+      code: "EFFECT_NOT_OPEN",
+    });
+    await settleEffect(graph, "t", failed?.key ?? "", { undone: true, by: "ada", reason: "by bank transfer" });
+    expect(await rollback(graph, "t")).toMatchObject({ outcome: "done", undone: [] });
+    expect(log).toEqual(["order", "charge", "stock", "undo stock", "undo order"]);
+  });
+
   it("that died anywhere is finished by another, and undoes nothing twice that says it is undone", async () => {
     const asks = { undone: ({ of }: { of: string }) => log.includes(`undo ${of}`) };
     const careful = [deed("a", asks), deed("b", asks)];
@@ -286,14 +295,12 @@ describe("a rollback", () => {
   });
 });
 
-describe("a transaction", () => {
-  let persistence: Persistence;
+describe.each(stores)("a transaction (%s)", (_, open) => {
+  const { persistence } = open();
   beforeEach(() => {
-    persistence = openPersistence("memory:");
     log = [];
     failing = new Map();
   });
-  afterEach(() => persistence.close());
 
   const graphOf = (options: object = {}) => {
     const builder = new StateGraph(State)
@@ -320,7 +327,7 @@ describe("a transaction", () => {
       .addEdge(START, "all")
       .addEdge("all", END);
     installRecovery(builder);
-    return builder.compile({ checkpointer: persistence.checkpointer });
+    return builder.compile({ checkpointer: persistence().checkpointer });
   };
 
   it("that succeeds is what its effects are", async () => {

@@ -1,8 +1,12 @@
 /** A service outside, as far as one process can have one: it counts what is asked of it, and knows keys. */
 import { setTimeout as pause } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll } from "vitest";
 import { z } from "zod";
+import type { Persistence } from "../../../src/core/ports.js";
 import { defineEffect } from "../../../src/langgraph/effects/define-effect.js";
 import type { EffectOptions } from "../../../src/langgraph/effects/effect-options.js";
+import { openPersistence } from "../../../src/persistence/open.js";
+import { createDatabase, hasPostgres, type TestDatabase } from "../../support/databases.js";
 
 export interface Deed {
   readonly key: string;
@@ -64,3 +68,34 @@ export const probeOf =
     const deed = world.deeds.find(({ key }) => key === idempotencyKey);
     return deed === undefined ? { happened: false as const } : { happened: true as const, receipt: receiptOf(deed) };
   };
+
+/** A persistence for a whole suite, without a thread at the beginning of each test. */
+function suite(open: () => Promise<{ readonly url: string; drop?(): Promise<void> }>) {
+  return () => {
+    let opened: Persistence | undefined;
+    let database: Pick<TestDatabase, "url"> & { drop?(): Promise<void> };
+    beforeAll(async () => {
+      database = await open();
+      opened = openPersistence(database.url);
+    });
+    afterEach(async () => {
+      for (const { threadId } of (await opened?.threads.list({ limit: 1000 })) ?? [])
+        await opened?.checkpointer.deleteThread(threadId);
+    });
+    afterAll(async () => {
+      await opened?.close();
+      await database.drop?.();
+    });
+    return {
+      persistence: (): Persistence => {
+        if (opened === undefined) throw new Error("The suite has not begun");
+        return opened;
+      },
+    };
+  };
+}
+
+export const stores: (readonly [string, ReturnType<typeof suite>])[] = [
+  ["memory", suite(async () => ({ url: "memory:" }))],
+  ...(hasPostgres ? [["PostgreSQL", suite(createDatabase)] as const] : []),
+];

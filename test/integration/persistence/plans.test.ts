@@ -5,7 +5,7 @@ import { ancestorsSql, objectsSql, readSql, severalSql } from "../../../src/pers
 import { checkpointKeySql, threadKeySql } from "../../../src/persistence/native/stored-object.js";
 import { writeSql } from "../../../src/persistence/native/write-statement.js";
 import { ResilientPostgresSaver } from "../../../src/persistence/saver.js";
-import { changeSql, intendSql, listSql, lookSql } from "../../../src/persistence/sql-effects.js";
+import { changeSql, intendSql, listSql, lookSql, waySql } from "../../../src/persistence/sql-effects.js";
 import { createDatabase, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
 
 const schema = "public";
@@ -27,6 +27,7 @@ const statements = {
   "that changes an effect": changeSql(schema),
   "that finds an effect": lookSql(schema),
   "that lists the effects of a thread": listSql(schema),
+  "that reads the way to a checkpoint": waySql(schema),
 };
 
 describeOnPostgres("the plan of the statement", () => {

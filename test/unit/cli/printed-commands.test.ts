@@ -30,6 +30,42 @@ describe("a printed command", () => {
     expect(lines).toContain("lgr resume 'a b' --action fallback --step 'do less' --question 01234567");
   });
 
+  it("is preceded by what the thread did outside, without secrets", () => {
+    const effects = [
+      {
+        effect: "mail",
+        state: "confirmed",
+        node: "pay",
+        key: "0123456789ab",
+        at: "T",
+        receipt: { apiToken: "hunter2" },
+      },
+      { effect: "charge", state: "unknown", node: "pay", key: "ba9876543210", at: "U" },
+    ] as const;
+    const request = {
+      ...interventionRequest(
+        {
+          v: 1,
+          node: "n",
+          input: {},
+          report: { category: "network", retryable: true, message: "" },
+          attempts: [],
+          fallbacks: [],
+          decisions: [],
+        },
+        ["retry"],
+        {},
+      ),
+      effects,
+    };
+    const lines = requestLines({ id: "x", node: "h", value: request, request }, "t", false);
+    const from = lines.indexOf("What was done outside:");
+    expect(lines.slice(from + 1, from + 3)).toEqual([
+      '  T  confirmed: mail of pay (0123456789ab): {"apiToken":"[redacted]"}',
+      "  U  unknown: charge of pay (ba9876543210)",
+    ]);
+  });
+
   it("hides secrets of a question that is the graph's own", () => {
     const [line] = requestLines({ id: "x", node: "n", value: { password: "hunter2" } }, "t", false);
     expect(line).not.toContain("hunter2");

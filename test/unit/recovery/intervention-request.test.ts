@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { FailureRecord } from "../../../src/core/records.js";
+import type { EffectFrame, EffectScope, StoredEffect } from "../../../src/core/effect-ports.js";
+import type { AttemptRecord, FailureRecord } from "../../../src/core/records.js";
 import { ACTIONS } from "../../../src/recovery/decision.js";
 import {
   checkDecision,
@@ -104,5 +105,90 @@ describe("a decision", () => {
     expect(() => checkDecision(request, decision)).toThrow(words);
     expect(() => checkDecision(request, decision)).toThrow('Node "charge"');
     expect(() => checkDecision(request, decision)).toThrow(expect.objectContaining({ code: "DECISION_REFUSED" }));
+  });
+});
+
+describe("the effects in a request", () => {
+  const step: EffectScope = [{ namespace: "", checkpointId: "c", node: "charge", taskId: "t" }];
+  const effect = (more: Partial<StoredEffect>): StoredEffect => ({
+    v: 1,
+    threadId: "uuid",
+    key: "0123456789abcdef",
+    epoch: 0,
+    idempotencyKey: "k",
+    effect: "charge",
+    kind: "irreversible",
+    state: "confirmed",
+    scope: step,
+    place: "charge",
+    name: "#0",
+    inputHash: "h",
+    input: {},
+    calls: 1,
+    undoCalls: 0,
+    intendedAt: 0,
+    change: "x",
+    seq: 1,
+    ...more,
+  });
+  const ofStep: FailureRecord = { ...failure, scope: step };
+  const asked = (effects: StoredEffect[], of = ofStep) =>
+    interventionRequest(of, ACTIONS, { threadName: "my q3", effects });
+  const stuck: FailureRecord = {
+    ...ofStep,
+    report: { category: "stuck", retryable: false, code: "EFFECT_UNKNOWN", message: "not known" },
+  };
+
+  it("are absent where nothing was recorded", () => {
+    expect(request).not.toHaveProperty("effects");
+    expect(asked([])).not.toHaveProperty("effects");
+  });
+
+  it("are the last 20, oldest first, with where they belong and when they last changed", () => {
+    const many = Array.from({ length: 25 }, (_, n) => effect({ key: `${n}`.padStart(16, "0"), seq: n, settledAt: n }));
+    const { effects } = asked(many);
+    expect(effects?.map(({ at }) => new Date(at).getTime())).toEqual(many.slice(5).map(({ seq }) => seq));
+    const inner = { namespace: "charge:t", checkpointId: "d", node: "deep", taskId: "u" };
+    expect(asked([effect({ scope: [...step, inner], dispatchedAt: 1000 })]).effects).toEqual([
+      {
+        effect: "charge",
+        state: "confirmed",
+        node: "charge/deep",
+        key: "0123456789ab",
+        at: "1970-01-01T00:00:01.000Z",
+      },
+    ]);
+  });
+
+  it("show what came back without secrets, and survive JSON", () => {
+    const shown = asked([effect({ receipt: { id: "r", apiKey: "sk-abcdefghijkl", text: "x".repeat(1000) } })]);
+    expect(shown.effects?.[0]?.receipt).toMatchObject({ id: "r", apiKey: "[redacted]" });
+    expect(JSON.stringify(shown.effects).length).toBeLessThan(500);
+    expect(JSON.parse(JSON.stringify(shown))).toEqual(shown);
+  });
+
+  it("that may have happened have to be settled before a retry, however often it was tried, and the reason says how", () => {
+    const tries = Array.from({ length: 6 }, () => failure.attempts[0] as AttemptRecord);
+    const { suggestion, actions } = asked([effect({ state: "unknown" })], { ...stuck, attempts: tries });
+    expect(suggestion.action).toBe("retry");
+    expect(suggestion.reason).toContain(
+      "say so with npx lgr effects 'my q3' --settle 0123456789ab --happened '<receipt>', or --did-not-happen; then retry",
+    );
+    expect(actions.map(({ action }) => action)).toEqual([...ACTIONS]);
+  });
+
+  it("beside another failure leave the suggestion and are named with it", () => {
+    const auth: FailureRecord = { ...ofStep, report: { category: "auth", retryable: false, message: "401" } };
+    const { suggestion } = asked([effect({ state: "unknown" }), effect({ state: "unknown", effect: "mail" })], auth);
+    expect(suggestion.action).toBe("escalate");
+    expect(suggestion.reason).toMatch(/^A login was refused.* But first: .*effect "charge" happened, nor of 1 more/);
+  });
+
+  it.each<[string, Partial<StoredEffect>]>([
+    ["known", { state: "confirmed" }],
+    ["harmless to repeat", { state: "unknown", kind: "idempotent" }],
+    ["another step's", { state: "unknown", scope: [{ ...step[0], taskId: "other" } as EffectFrame] }],
+  ])("that are %s change no suggestion", (_, more) => {
+    expect(asked([effect(more)]).suggestion).toEqual(asked([]).suggestion);
   });
 });
