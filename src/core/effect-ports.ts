@@ -38,6 +38,8 @@ export interface EffectFrame {
   readonly taskId: string;
   /** Which of the graphs that an attempt of the node around has called it is in; absent for the first. */
   readonly call?: number;
+  /** Which decorated call within the node around called it; absent for the node itself. */
+  readonly part?: string;
 }
 
 /** The step that an effect belongs to at its first execution, outermost graph first. Retries and crashes keep it. */
@@ -73,6 +75,8 @@ export interface EffectEntry {
   readonly undoCalls: number;
   /** The effect of another branch of the thread whose receipt this is. */
   readonly origin?: { readonly key: string; readonly epoch: number };
+  /** The effect of another branch that did not happen there, or was undone, and in whose place this is. */
+  readonly instead?: { readonly key: string; readonly epoch: number };
   /** Present while effects of the branches that this one left behind may have to be considered. */
   readonly forked?: true;
   /** Name of the transaction that it is part of. */
@@ -122,8 +126,8 @@ export interface EffectLedger {
   /** All entries of the thread, in the order of intent. */
   list(threadId: string): Promise<readonly StoredEffect[]>;
   /**
-   * A checkpoint and those it came from, nearest first, down to `until` or to the first that is older than it. Without
-   * this each is read whole, with all its values.
+   * A checkpoint and those it came from, nearest first, down to `until`, or to the first of all where that is not among
+   * them. Without this each is read whole, with all its values.
    */
   way?(
     from: { readonly threadId: string; readonly namespace: string; readonly checkpointId: string },

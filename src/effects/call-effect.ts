@@ -50,10 +50,15 @@ export async function answered(request: EffectRequest, entry: EffectEntry): Prom
   const { idempotencyKey } = entry;
   request.tell("effect.dispatched", entry);
   let made: Promise<unknown> | undefined;
+  let own: { readonly error: unknown } | undefined;
   try {
     crashPoint("effect.call.before");
     const result = await request.limited((signal) => {
-      made = (async () => effect.run(input, { idempotencyKey, signal }))();
+      // A copy: what it does to its input must not be what it is given the next time.
+      made = (async () => effect.run(structuredClone(input), { idempotencyKey, signal }))();
+      made.catch((error: unknown) => {
+        own = { error };
+      });
       return made;
     });
     made = undefined;
@@ -70,21 +75,22 @@ export async function answered(request: EffectRequest, entry: EffectEntry): Prom
       },
       () => {},
     );
-    if (request.signal.aborted || isTimeout(thrown))
+    if (own === undefined)
       running.noteLate(
         entry.key,
         settled.catch(() => {}),
       );
-    return failed(request, entry, thrown);
+    return failed(request, entry, thrown, own?.error === thrown);
   }
 }
 
-async function failed(request: EffectRequest, entry: EffectEntry, thrown: unknown): Promise<never> {
+/** @param isAnswer whether the call itself ended so, and not the wait for it: then the error may tell what happened */
+async function failed(request: EffectRequest, entry: EffectEntry, thrown: unknown, isAnswer: boolean): Promise<never> {
   const { effect, book } = request;
   const error = asError(thrown);
   const report = classifyError(error);
   // A question asked within it comes before the deed, or the deed would be repeated with the answer.
-  const happened = !isInterrupt(thrown) && mayHaveHappened(effect, report, thrown);
+  const happened = !isInterrupt(thrown) && (!isAnswer || mayHaveHappened(effect, report, thrown));
   const change = { error: report, settledAt: book.now, caller: undefined };
   const state = happened ? "unknown" : "failed";
   const moved = await book.move(entry, state, change, ["dispatched"]);
@@ -150,10 +156,6 @@ export function asJson({ effect }: EffectRequest, value: unknown): unknown {
     );
     return undefined;
   }
-}
-
-function isTimeout(thrown: unknown): boolean {
-  return (thrown as { code?: unknown } | undefined)?.code === "ATTEMPT_TIMEOUT";
 }
 
 function isInterrupt(thrown: unknown): boolean {

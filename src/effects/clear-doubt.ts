@@ -17,7 +17,9 @@ const lookEveryMs = 250;
  */
 export async function waitWhileCalled(request: EffectRequest, found: EffectEntry): Promise<void> {
   const { running, book, clock, signal } = request;
-  const late = running.late(found.key);
+  // One of this very step under another name may be done right now, by an attempt that was given up on.
+  const other = found.key === request.identity.key ? undefined : running.performed(found.key)?.receipt.catch(() => {});
+  const late = running.late(found.key) ?? other;
   if (late !== undefined) {
     await request.limited((within) => unlessAborted(late, within));
     throw new Overtaken();
@@ -50,7 +52,9 @@ export async function cleared(
   }
   const call = { idempotencyKey: found.idempotencyKey };
   crashPoint("effect.probe.before");
-  const answer = (await request.limited(async (signal) => probe(input, { ...call, signal }))) as ProbeAnswer<unknown>;
+  const answer = (await request.limited(async (signal) =>
+    probe(structuredClone(input), { ...call, signal }),
+  )) as ProbeAnswer<unknown>;
   crashPoint("effect.probe.after");
   switch (answer?.happened) {
     case true: {

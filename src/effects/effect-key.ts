@@ -16,7 +16,12 @@ export interface EffectIdentity {
  * alone count: a namespace names tasks that a retry gives other IDs.
  */
 export function effectKey({ threadId, effect, scope, place, name }: EffectIdentity): string {
-  const tasks = scope.map(({ checkpointId, taskId, call = 0 }) => [checkpointId, taskId, call]);
+  const tasks = scope.map(({ checkpointId, taskId, call = 0, part }) => [
+    checkpointId,
+    taskId,
+    call,
+    ...(part === undefined ? [] : [part]),
+  ]);
   return digest([threadId, tasks, place, effect, name]).slice(0, 32);
 }
 

@@ -79,15 +79,25 @@ async function takeOver(request: EffectRequest): Promise<{ goOn(): Promise<unkno
   const receipt = candidate === undefined ? undefined : await receiptOf(request, candidate, isInherited);
   const fresh = freshEntry(request, 0, isForked);
   if (receipt === undefined || candidate === undefined) {
-    const entry = await dispatched(request, fresh);
+    const instead = candidate === undefined || mayStand(candidate) ? {} : { instead: idOf(candidate) };
+    const entry = await dispatched(request, { ...fresh, ...instead });
     return { goOn: () => answered(request, entry) };
   }
-  const origin = { key: candidate.key, epoch: candidate.epoch };
-  const linked = { ...fresh, state: "confirmed" as const, receipt: receipt.value, origin, settledAt: book.now };
+  const linked = {
+    ...fresh,
+    state: "confirmed" as const,
+    receipt: receipt.value,
+    origin: idOf(candidate),
+    settledAt: book.now,
+  };
   const added = await book.add(linked);
   if (added === undefined) throw new Overtaken();
   request.tell("effect.reused", added);
   return { goOn: async () => receipt.value };
+}
+
+function idOf({ key, epoch }: StoredEffect) {
+  return { key, epoch };
 }
 
 /** What came of the effect on the branch that was left; undefined where it left nothing in the world or is to be done again. */

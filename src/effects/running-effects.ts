@@ -5,7 +5,7 @@ export interface RunningCall {
   readonly receipt: Promise<unknown>;
 }
 
-/** By key of the effect. One for a ledger. */
+/** By key of the effect. */
 export class RunningEffects {
   /** Being performed: from the first look into the ledger to the last write. */
   readonly #performed = new Map<string, RunningCall>();
@@ -73,10 +73,11 @@ export class RunningEffects {
   }
 }
 
-const ofLedgers = new WeakMap<object, RunningEffects>();
+const all = Symbol.for("langgraph-resilience.runningEffects");
 
-export function runningEffects(ledger: object): RunningEffects {
-  const known = ofLedgers.get(ledger) ?? new RunningEffects();
-  ofLedgers.set(ledger, known);
-  return known;
+/** One for the process, however often the database, or this module, was opened: keys are unique beyond both. */
+export function runningEffects(): RunningEffects {
+  const home = globalThis as { [all]?: RunningEffects };
+  home[all] ??= new RunningEffects();
+  return home[all];
 }

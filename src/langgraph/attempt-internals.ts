@@ -13,7 +13,6 @@ const RESUME = "__resume__";
 
 interface Scratchpad {
   interruptCounter: number;
-  readonly subgraphCounter?: number;
   /** The answers so far, by the numbers of their questions. */
   readonly resume?: readonly unknown[];
 }
@@ -25,11 +24,6 @@ function scratchpadOf(config: LangGraphRunnableConfig): Scratchpad | undefined {
 /** How many interrupts the task has asked so far, minus one. */
 export function interruptCounter(config: LangGraphRunnableConfig): number {
   return scratchpadOf(config)?.interruptCounter ?? -1;
-}
-
-/** How many graphs the task has called so far. Assumption: it counts them, to give each a namespace of its own. */
-export function graphsCalled(config: LangGraphRunnableConfig): number {
-  return scratchpadOf(config)?.subgraphCounter ?? 0;
 }
 
 /** What an attempt may still do once it was given up on: nothing. */
@@ -72,6 +66,11 @@ export function questionsOf(config: LangGraphRunnableConfig, numbers: number[], 
   return questions;
 }
 
+/** The same object within one attempt, and another in each. */
+export function attemptHome(config: LangGraphRunnableConfig): object | undefined {
+  return scratchpadOf(config);
+}
+
 const ordinals = new WeakMap<object, Map<string, number>>();
 
 /** How many entries of this name the task, or the attempt of it, has seen before this one. */
@@ -85,11 +84,30 @@ export function ordinalInTask(config: LangGraphRunnableConfig, name: string): nu
   return ordinal;
 }
 
+/** Names whose counts an attempt goes on with where the decorated call before it in the task left off. */
+const COUNTED_ON = "effect ";
+
+/** @returns keeps the counts of the attempt for what comes after it in the task: to be called if it answers */
+function countingOn(task: object, attempt: object): () => void {
+  const before = [...(ordinals.get(task) ?? [])].filter(([name]) => name.startsWith(COUNTED_ON));
+  const counted = new Map(before);
+  ordinals.set(attempt, counted);
+  return () => {
+    const kept = ordinals.get(task) ?? new Map<string, number>();
+    ordinals.set(task, kept);
+    for (const [name, count] of counted)
+      if (name.startsWith(COUNTED_ON)) kept.set(name, Math.max(count, kept.get(name) ?? 0));
+  };
+}
+
 /**
  * The configurable of an attempt whose questions are numbered apart from those of others, and whose writes and calls end
  * with it and reach the state only if it answers. An attempt must ask under the numbers of the one before it, as in LangGraph's own retry, or it would be asked
  * again what a person has answered already; and one that was given up on must neither write, nor take the answer that
  * is meant for the one in its place.
+ *
+ * @param graphs filled with the numbers of the graphs that the attempt calls
+ * @param goesOnCounting whether what it counts comes after what the decorated calls before it in the task have counted
  *
  * Assumptions: a task writes through the functions of its configurable; of what its scratchpad holds only the counters
  * are written to, and a question adds 1 to `interruptCounter`; answers are written to the channel `__resume__`.
@@ -98,11 +116,14 @@ export function ownConfigurable(
   config: LangGraphRunnableConfig,
   questions: Questions,
   gate: AttemptGate,
+  graphs: number[] = [],
+  goesOnCounting = false,
 ): OwnConfigurable {
   const given = config.configurable as Record<string, unknown> | undefined;
   const own: Record<string, unknown> = { ...given };
   const shared = scratchpadOf(config);
-  if (shared !== undefined) own[SCRATCHPAD] = numberedApart(shared, questions, gate);
+  if (shared !== undefined) own[SCRATCHPAD] = numberedApart(shared, questions, gate, graphs);
+  const keepCount = goesOnCounting && shared !== undefined ? countingOn(shared, own[SCRATCHPAD] as object) : undefined;
   const call = given?.[CALL];
   if (typeof call === "function")
     own[CALL] = (...parameters: unknown[]) => {
@@ -111,7 +132,7 @@ export function ownConfigurable(
       return call(...parameters);
     };
   const send = given?.[SEND];
-  if (typeof send !== "function") return { configurable: own, flush: undefined };
+  if (typeof send !== "function") return { configurable: own, flush: keepCount };
   const held: Write[] = [];
   own[SEND] = (writes: readonly Write[]) => {
     if (!gate.open()) return undefined;
@@ -122,6 +143,7 @@ export function ownConfigurable(
     return undefined;
   };
   const flush = () => {
+    keepCount?.();
     if (held.length > 0 && gate.open()) send(held.splice(0));
   };
   return { configurable: own, flush };
@@ -144,7 +166,7 @@ function allAnswers(shared: Scratchpad | undefined, list: unknown): unknown {
   return Array.isArray(list) && list.length < known.length ? [...known] : list;
 }
 
-function numberedApart(shared: Scratchpad, questions: Questions, gate: AttemptGate): Scratchpad {
+function numberedApart(shared: Scratchpad, questions: Questions, gate: AttemptGate, graphs: number[]): Scratchpad {
   return new Proxy(shared, {
     get(target, key) {
       refuseLate(gate);
@@ -152,6 +174,8 @@ function numberedApart(shared: Scratchpad, questions: Questions, gate: AttemptGa
     },
     set(target, key, value) {
       refuseLate(gate);
+      // Each graph that a task calls gets the next number as part of its namespace.
+      if (key === "subgraphCounter") graphs.push((value as number) - 1);
       if (key !== "interruptCounter") return Reflect.set(target, key, value);
       questions.moveTo(value as number);
       return true;

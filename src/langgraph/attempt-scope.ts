@@ -37,8 +37,10 @@ export interface AttemptMarker {
   readonly checkpointNs: string;
   /** The step at its first execution. */
   readonly scope: () => EffectScope;
-  /** How many graphs the task had called before the attempt. */
-  readonly graphsBefore: number;
+  /** Numbers of the graphs that the attempt has called, in order. */
+  readonly graphs: number[];
+  /** The attempt that this is part of, be it of the graph around. */
+  readonly outside: AttemptMarker | undefined;
   /** Which of the decorated calls within the node it belongs to, be it of a tool; "" for the node itself. */
   readonly part: string;
   /** Which decorator of the task it belongs to: the names of those further out, and its own. */
@@ -122,7 +124,7 @@ export function runAttempt<T>(
   const { running } = marker;
   const beat = () => running.liveness?.beat();
   const gate: AttemptGate = { open: () => !isOver(running), passed: beat };
-  const { configurable, flush } = ownConfigurable(config, questions, gate);
+  const { configurable, flush } = ownConfigurable(config, questions, gate, marker.graphs, marker.part === "");
   configurable[ATTEMPT] = marker;
   const { writer } = config;
   const own: LangGraphRunnableConfig = {
@@ -155,4 +157,9 @@ function gated(
     gate.passed();
     writer(chunk);
   };
+}
+
+/** Whether the attempt that this is part of, or one around it, was given up on. */
+export function isGivenUp(marker: AttemptMarker | undefined): boolean {
+  return marker !== undefined && (isOver(marker.running) || isGivenUp(marker.outside));
 }

@@ -11,7 +11,7 @@ import type { CompiledStep } from "../policies/compiled-ladder.js";
 import type { Climber } from "../policies/ladder.js";
 import type { RunningAttempt } from "../policies/running-attempt.js";
 import { refuseInvalid } from "../policies/validate.js";
-import { graphsCalled, interruptCounter, questionsOf } from "./attempt-internals.js";
+import { interruptCounter, questionsOf } from "./attempt-internals.js";
 import { type AttemptMarker, runAttempt } from "./attempt-scope.js";
 import { scopeOf } from "./effects/effect-scope.js";
 import { answerRefused, namespaceOf } from "./internals.js";
@@ -139,7 +139,7 @@ function countedAs({ outside, attempts }: NodeEntry): CountedAs {
 }
 
 function markerFor(
-  { around, reentry, isTool, place, part }: NodeEntry,
+  { around, outside, reentry, isTool, place, part }: NodeEntry,
   step: Step,
   running: RunningAttempt,
   config: LangGraphRunnableConfig,
@@ -154,7 +154,8 @@ function markerFor(
     directive: kind === "provide" ? undefined : kind,
     checkpointNs: namespaceOf(config),
     scope: () => reentry?.scope ?? sentBack?.scope() ?? scopeOf(config),
-    graphsBefore: graphsCalled(config),
+    graphs: [],
+    outside,
     part,
     place,
     retries: step.retry.maxAttempts > 1 || around?.retries === true,

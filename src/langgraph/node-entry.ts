@@ -89,7 +89,7 @@ export function nodeEntry(decorated: Decorated, given: unknown, config: LangGrap
     attempts: [],
     degradations: [],
     place,
-    part: partOfTask(own, around, isTool),
+    part: partOfTask(config, label, around, isTool),
     seen: { asked: false, degraded: false },
     outside,
   };
@@ -106,7 +106,17 @@ function ownPlace(config: LangGraphRunnableConfig, label: string): string {
   return ordinal === 0 ? label : `${label}#${ordinal}`;
 }
 
-function partOfTask(own: string, around: AttemptMarker | undefined, isTool: boolean): string {
-  if (around === undefined) return isTool ? own : "";
-  return around.part === "" ? own : `${around.part}>${own}`;
+/** LangGraph's own retry has the same task enter all of it again, in the same order. */
+function partOfTask(
+  config: LangGraphRunnableConfig,
+  label: string,
+  around: AttemptMarker | undefined,
+  isTool: boolean,
+): string {
+  const { nodeAttempt = 1 } = config.executionInfo ?? {};
+  const ordinal = ordinalInTask(config, `part ${nodeAttempt} ${label}`);
+  const own = ordinal === 0 ? label : `${label}#${ordinal}`;
+  if (around !== undefined) return around.part === "" ? own : `${around.part}>${own}`;
+  // The first is the node itself, those beside it are parts.
+  return isTool || ordinalInTask(config, `decorated ${nodeAttempt}`) > 0 ? own : "";
 }

@@ -76,7 +76,7 @@ export const waySql = (schema: string) => `
     union all
     select p.checkpoint_id, p.parent_checkpoint_id, p.metadata ->> 'source', p.metadata ->> 'step'
     from way w ${lookUp(`"${schema}".checkpoints`, "p", { thread_id: "$1::text", checkpoint_ns: "$2::text", checkpoint_id: "w.parent" })}
-    where w.id > $4::text and ${few("w.id")}
+    where w.id <> $4::text and ${few("w.id")}
   )
   select id, parent, source, step from way`;
 

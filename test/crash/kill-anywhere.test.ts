@@ -1,6 +1,7 @@
 /** A process killed at any durable write or attempt: what was acknowledged is there, and the thread goes on to the same end. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type CrashScenario, enumerateCrashPoints } from "langgraph-resilience/chaos";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -10,12 +11,11 @@ import {
   type TestDatabase,
   type TestFolder,
 } from "../support/databases.js";
-import { toRun } from "../support/start-script.js";
+import { bundle } from "./bundle.mjs";
 import { FINAL, timesRun } from "./scenario.js";
 
 /** Every crash point, or, while one works, a sample of them. */
 const full = process.env.LGR_TEST_DEPTH === "full";
-const child = toRun(new URL("scenario.child.ts", import.meta.url));
 
 interface End {
   readonly sum: number;
@@ -27,14 +27,16 @@ interface End {
 /** @param every one passage out of how many, drawn; none where it is left out */
 function killEverywhere(urlOf: () => string, every: { readonly sync: number; readonly async?: number }) {
   let folder: TestFolder;
-  beforeAll(() => {
+  let child: string;
+  beforeAll(async () => {
     folder = createFolder();
+    child = await bundle(fileURLToPath(new URL("scenario.child.ts", import.meta.url)), folder.path);
   });
   afterAll(() => folder.remove());
 
   let threads = 0;
   const scenarioOf = (durability: "sync" | "async"): CrashScenario<End> => ({
-    command: [process.execPath, ...child],
+    command: [process.execPath, child],
     // One database for all, with a thread for each: an embedded one takes seconds to make.
     prepare() {
       threads += 1;
@@ -85,7 +87,7 @@ function expectOneSuperstepRepeated(times: Record<string, number>): void {
 describe("embedded Postgres", () => {
   const embedded = createFolder();
   afterAll(() => embedded.remove());
-  killEverywhere(() => `pglite:${join(embedded.path, "data")}`, full ? { sync: 3, async: 5 } : { sync: 997 });
+  killEverywhere(() => `pglite:${join(embedded.path, "data")}`, full ? { sync: 7, async: 11 } : { sync: 997 });
 });
 
 describeOnPostgres("PostgreSQL", () => {

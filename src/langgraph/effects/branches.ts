@@ -2,8 +2,10 @@
  * What an effect is to the branch that comes to one like it: done on the way here, beside this in the same step, by this
  * very step under other names, or on a branch that was left.
  */
+import { isDeepStrictEqual } from "node:util";
 import type { BaseCheckpointSaver } from "@langchain/langgraph-checkpoint";
 import type { EffectFrame, EffectLedger, EffectScope, StoredEffect, WayPoint } from "../../core/effect-ports.js";
+import { mayStand } from "../../effects/effect.js";
 import type { LeftBehind } from "../../effects/effect-request.js";
 
 type Relation = "past" | "beside" | "same step" | "left branch";
@@ -41,31 +43,44 @@ export async function leftBehind(branch: Branch, alike: readonly StoredEffect[])
   for (const entry of alike) {
     const relation = await relations.of(entry);
     if (relation === "past" || relation === "beside") done.push(entry);
-    else if (branch.name === undefined || entry.name === branch.name) elsewhere.push({ entry, relation });
+    else elsewhere.push({ entry, relation });
   }
-  const hadTheirTurn = new Set(done.map((entry) => idOf(entry.origin ?? entry)));
-  const known = new Set(alike.map(idOf));
-  const roots = elsewhere.filter(
-    ({ entry }) =>
-      !hadTheirTurn.has(idOf(entry.origin ?? entry)) && (entry.origin === undefined || !known.has(idOf(entry.origin))),
-  );
-  const candidates = newestEpochs(roots);
-  const next = candidates.find(({ entry }) => entry.inputHash === branch.inputHash) ?? candidates[0];
+  const slotOf = slots(alike);
+  const hadTheirTurn = new Set(done.map(slotOf));
+  const left = elsewhere.filter(({ entry }) => !hadTheirTurn.has(slotOf(entry)));
+  const candidates = oneOfEachSlot(left, slotOf);
+  const named = candidates.filter(({ entry }) => branch.name === undefined || entry.name === branch.name);
+  const next = named.find(({ entry }) => entry.inputHash === branch.inputHash) ?? named[0];
   return {
     ...(next === undefined ? {} : { candidate: next.entry }),
     isInherited: next?.relation === "same step",
-    isForked: candidates.length > 1,
+    isForked: candidates.some((one) => one !== next),
   };
 }
 
-/** Of each effect the newest epoch, in the order of intent. */
-function newestEpochs<T extends { readonly entry: StoredEffect }>(found: readonly T[]): T[] {
-  const newest = new Map<string, T>();
+/** The first effect that an entry stands in for: whose receipt it is, or in whose place it was done anew. */
+function slots(alike: readonly StoredEffect[]): (entry: StoredEffect) => string {
+  const known = new Map(alike.map((entry) => [idOf(entry), entry]));
+  return function slotOf(entry): string {
+    const before = entry.origin ?? entry.instead;
+    const found = before === undefined ? undefined : known.get(idOf(before));
+    return found === undefined ? entry.key : slotOf(found);
+  };
+}
+
+/** Of each slot what stands, and of that the first key, and of that the newest epoch, in the order of intent. */
+function oneOfEachSlot<T extends { readonly entry: StoredEffect }>(
+  found: readonly T[],
+  slotOf: (entry: StoredEffect) => string,
+): T[] {
+  const best = new Map<string, T>();
   for (const one of found) {
-    const known = newest.get(one.entry.key);
-    if (known === undefined || known.entry.epoch < one.entry.epoch) newest.set(one.entry.key, one);
+    const slot = slotOf(one.entry);
+    const known = best.get(slot)?.entry;
+    const isNewer = known?.key === one.entry.key && known.epoch < one.entry.epoch;
+    if (known === undefined || isNewer || (!mayStand(known) && mayStand(one.entry))) best.set(slot, one);
   }
-  return [...newest.values()];
+  return [...best.values()];
 }
 
 function idOf({ key, epoch }: { readonly key: string; readonly epoch: number }): string {
@@ -85,8 +100,8 @@ class Relations {
     for (const [depth, frame] of scope.entries()) {
       const [known, running] = [own[depth], frames[depth]];
       if (known === undefined || running === undefined) return "past";
-      // Of another graph that the same attempt called.
-      if (known.call !== frame.call) return "beside";
+      // Of another graph that the same attempt called, or another part of the node.
+      if (known.call !== frame.call || known.part !== frame.part) return "beside";
       if (known.checkpointId === frame.checkpointId && known.taskId === frame.taskId) continue;
       if (await this.#isPast(frame, running, depth > 0)) return "past";
       return depth === 0 ? "left branch" : "same step";
@@ -99,8 +114,7 @@ class Relations {
   async #isPast(frame: EffectFrame, running: EffectFrame, isWithin: boolean): Promise<boolean> {
     if (frame.namespace !== running.namespace) return false;
     if (frame.checkpointId === running.checkpointId) return true;
-    const after = await this.#way(running).after(frame.checkpointId, isWithin);
-    return after !== undefined && !ASIDE.includes(after);
+    return this.#way(running).passed(frame.checkpointId, frame.node, isWithin);
   }
 
   #way(running: EffectFrame): Way {
@@ -112,6 +126,7 @@ class Relations {
 
 /** The checkpoints from one back to the first, read as far as they are asked for. */
 class Way {
+  readonly #saver: Branch["saver"];
   readonly #read: Pick<EffectLedger, "way">["way"];
   readonly #from: { readonly threadId: string; readonly namespace: string };
   /** Nearest first. */
@@ -121,28 +136,43 @@ class Way {
 
   constructor({ saver, ledger, threadId }: Branch, { namespace, checkpointId }: EffectFrame) {
     this.#read = ledger.way?.bind(ledger) ?? ((from) => wholeCheckpoint(saver, from));
+    this.#saver = saver;
     this.#from = { threadId, namespace };
     this.#next = checkpointId;
   }
 
   /**
-   * The source of the checkpoint that comes after this one on the way; undefined when it is not on it.
+   * Whether the tasks of this node at the checkpoint were done on the way. Told by parents alone: clocks of several hosts
+   * may have made the IDs.
    *
    * @param sameRun whether it only counts as on it within one run of the graph, from its input on
    */
-  async after(checkpointId: string, sameRun: boolean): Promise<string | undefined> {
-    let later: string | undefined;
+  async passed(checkpointId: string, node: string, sameRun: boolean): Promise<boolean> {
+    let later: WayPoint | undefined;
     for (let n = 0; ; n += 1) {
-      if (sameRun && later === "input") return undefined;
+      if (sameRun && later?.source === "input") return false;
       if (n === this.#points.length) await this.#readOn(checkpointId);
       const point = this.#points[n];
       // Older ones were pruned: of what is left behind nothing is, so this was on the way.
-      if (point === undefined) return this.#isCut ? "loop" : undefined;
-      if (point.checkpointId === checkpointId) return later;
-      // IDs grow with time.
-      if (point.checkpointId < checkpointId) return undefined;
-      later = point.source;
+      if (point === undefined) return this.#isCut;
+      if (point.checkpointId === checkpointId) {
+        if (later === undefined) return false;
+        return !ASIDE.includes(later.source) || this.#tookAlong(point, later, node);
+      }
+      later = point;
     }
+  }
+
+  /** An update takes along what the tasks that had ended have written. */
+  async #tookAlong(before: WayPoint, after: WayPoint, node: string): Promise<boolean> {
+    const [seenBefore, seenAfter] = await Promise.all(
+      [before, after].map(async ({ checkpointId }) => {
+        const { threadId, namespace } = this.#from;
+        const place = { thread_id: threadId, checkpoint_ns: namespace, checkpoint_id: checkpointId };
+        return (await this.#saver.getTuple({ configurable: place }))?.checkpoint.versions_seen[node];
+      }),
+    );
+    return !isDeepStrictEqual(seenBefore, seenAfter);
   }
 
   async #readOn(until: string): Promise<void> {

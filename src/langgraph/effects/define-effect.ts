@@ -19,7 +19,7 @@ import { protect } from "../../policies/protect.js";
 import { retrySchema } from "../../policies/retry-options.js";
 import { attemptTimeoutMs, withTimeLimit } from "../../policies/timeout.js";
 import { ambientConfig } from "../attempt-internals.js";
-import { markerOf } from "../attempt-scope.js";
+import { isGivenUp, markerOf } from "../attempt-scope.js";
 import { checkpointerOf } from "../internals.js";
 import { runContextOf } from "../run-context.js";
 import { leftBehind, wentStraightOn } from "./branches.js";
@@ -66,9 +66,12 @@ export function defineEffect<I, O>(options: EffectOptions<I, O>): EffectFunction
   const perform = async (given: I, config: LangGraphRunnableConfig = ambientConfig()): Promise<O> => {
     const input = parsedInput(policy, given);
     const requested = requestOf(definition, policy, input, config);
-    const receipt = await tried(policy, config, (attempt) =>
-      policy.kind === "read" ? readOnce(effect, policy, input, attempt) : performEffect(requested(attempt)),
-    );
+    const once = (attempt: Try) =>
+      policy.kind === "read" ? readOnce(effect, policy, input, attempt) : performEffect(requested.attempt(attempt));
+    const receipt = await tried(policy, config, once).catch((error: unknown) => {
+      requested.failed?.();
+      throw error;
+    });
     return parsedReceipt(policy, receipt) as O;
   };
   Object.defineProperty(perform, "name", { value: policy.name });
@@ -111,17 +114,23 @@ function tried<T>(
   return retrying(undefined, signal === undefined ? {} : { signal });
 }
 
+interface Requested {
+  attempt(attempt: Try): EffectRequest;
+  /** To be called when it failed for good. */
+  failed?(): void;
+}
+
 /** All that does not depend on the attempt is settled when the effect is called: its place among the calls above all. */
 function requestOf(
   definition: KnownEffect,
   policy: EffectPolicy,
   input: unknown,
   config: LangGraphRunnableConfig,
-): (attempt: Try) => EffectRequest {
+): Requested {
   const { name, clock } = policy;
-  if (policy.kind === "read") return () => ({}) as never;
+  if (policy.kind === "read") return { attempt: () => ({}) as never };
   const marker = markerOf(config);
-  if (marker?.running.hasFailed === true || marker?.running.scope?.aborted === true)
+  if (isGivenUp(marker))
     throw new CancelledError(
       `Effect "${name}" was not begun: this attempt was given up on, and another may be at it. Listen to config.signal`,
     );
@@ -141,15 +150,16 @@ function requestOf(
   const frames = ownFrames(config);
   const scope = scopeOf(config);
   const place = placeOf(config, frames);
-  const given = policy.key === undefined ? undefined : String((policy.key as (input: unknown) => unknown)(input));
-  const identity = { threadId, effect: name, scope, place, name: given ?? `#${ordinalOf(config, name, place)}` };
+  const given = policy.key === undefined ? undefined : keyOf(policy, input);
+  const inputHash = digestOf(input);
+  const numbered = ordinalOf(config, name, place, inputHash);
+  const identity = { threadId, effect: name, scope, place, name: given ?? `#${numbered.ordinal}` };
   const key = effectKey(identity);
   noteUse(key, definition);
   const { effect } = definition;
-  const inputHash = digestOf(input);
   const branch = { saver, ledger, threadId, scope, frames, name: given, inputHash };
   const isAlike = (entry: StoredEffect) => entry.effect === name && entry.place === place;
-  return ({ number, signal }) => {
+  const attempt = ({ number, signal }: Try): EffectRequest => {
     const limitMs = policy.timeout === false ? undefined : attemptTimeoutMs(policy.timeout, number);
     return {
       effect,
@@ -158,7 +168,7 @@ function requestOf(
       inputHash,
       transaction: transactionOf(config),
       book: new LedgerBook(ledger, runHoldOf(config)?.lease, clock),
-      running: runningEffects(ledger),
+      running: runningEffects(),
       clock,
       signal,
       process: ownProcess(),
@@ -173,6 +183,15 @@ function requestOf(
         emit(type, { effect: name, key, calls, ...(error === undefined ? {} : { report: error }) }),
     };
   };
+  return { attempt, failed: numbered.failed };
+}
+
+function keyOf({ name, key }: EffectPolicy, input: unknown): string {
+  const given: unknown = (key as (input: unknown) => unknown)(input);
+  if (typeof given === "string" && given !== "") return given;
+  throw new InvalidInputError(
+    `Effect "${name}" was not begun: its key(input) gave ${given === "" ? "an empty text" : String(given)}; it has to tell its calls apart by a text`,
+  );
 }
 
 function readOnce(effect: Effect, policy: EffectPolicy, input: unknown, { number, signal }: Try): Promise<unknown> {

@@ -1,7 +1,7 @@
 /** Which step an effect belongs to, whatever names a retry, a crash or a person has given that step since. */
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
 import type { EffectFrame, EffectScope } from "../../core/effect-ports.js";
-import { ordinalInTask } from "../attempt-internals.js";
+import { attemptHome, ordinalInTask } from "../attempt-internals.js";
 import { attemptAround, markerOf } from "../attempt-scope.js";
 import { namespaceOf } from "../internals.js";
 
@@ -17,9 +17,10 @@ export function ownFrames(config: LangGraphRunnableConfig, namespace = namespace
   const frames: EffectFrame[] = [];
   const around: string[] = [];
   for (const segment of namespace === "" ? [] : namespace.split("|")) {
-    if (isTask(segment)) {
+    if (!isNumber(segment)) {
       const graph = around.join("|");
-      const call = isTask(around.at(-1) ?? ":") ? 0 : Number(around.at(-1));
+      const before = around.at(-1) ?? "";
+      const call = isNumber(before) ? Number(before) : 0;
       const [node, taskId] = splitLast(segment);
       const frame = { namespace: graph, checkpointId: checkpoints[graph] ?? "", node, taskId };
       frames.push(call === 0 ? frame : { ...frame, call });
@@ -44,8 +45,9 @@ export function scopeOf(config: LangGraphRunnableConfig, namespace = namespaceOf
     ...around,
     ...frames.slice(around.length).map((frame, depth): EffectFrame => {
       const { call = 0, ...rest } = frame;
-      const own = depth === 0 ? call - marker.graphsBefore : call;
-      return own === 0 ? rest : { ...rest, call: own };
+      const own = depth === 0 ? Math.max(0, marker.graphs.indexOf(call)) : call;
+      const part = depth === 0 && marker.part !== "" ? { part: marker.part } : {};
+      return own === 0 ? { ...rest, ...part } : { ...rest, call: own, ...part };
     }),
   ];
 }
@@ -57,15 +59,41 @@ export function placeOf(config: LangGraphRunnableConfig, frames: EffectScope): s
   return part === "" ? nodes : `${nodes}>${part}`;
 }
 
-/** Which of the calls of this effect in this attempt it is; those of an attempt begin with 0. */
-export function ordinalOf(config: LangGraphRunnableConfig, effect: string, place: string): number {
+/**
+ * Which of the calls of this effect in the task it is. An attempt begins where the decorated call before it left off.
+ *
+ * @returns with what is to be called when the call failed
+ */
+export function ordinalOf(
+  config: LangGraphRunnableConfig,
+  effect: string,
+  place: string,
+  inputHash: string,
+): { readonly ordinal: number; failed(): void } {
   // LangGraph's own retry has the same task enter the node again, whose calls are then the same ones.
   const { nodeAttempt = 1 } = config.executionInfo ?? {};
-  return ordinalInTask(config, `effect ${nodeAttempt} ${place} ${effect}`);
+  const name = `effect ${nodeAttempt} ${place} ${effect}`;
+  const failed = failedCalls(config, `${name} ${inputHash}`);
+  const ordinal = failed.shift() ?? ordinalInTask(config, name);
+  return { ordinal, failed: () => void failed.push(ordinal) };
 }
 
-function isTask(segment: string): boolean {
-  return segment.includes(":");
+const failedOrdinals = new WeakMap<object, Map<string, number[]>>();
+
+/** Ordinals of calls that failed in this attempt: one that is made again is the same call, whoever makes it again. */
+function failedCalls(config: LangGraphRunnableConfig, name: string): number[] {
+  const home = attemptHome(config);
+  if (home === undefined) return [];
+  const known = failedOrdinals.get(home) ?? new Map<string, number[]>();
+  failedOrdinals.set(home, known);
+  const failed = known.get(name) ?? [];
+  known.set(name, failed);
+  return failed;
+}
+
+/** Between the nodes of a namespace stands the number of the graph that the node has called, but for the first. */
+function isNumber(segment: string): boolean {
+  return /^\d+$/.test(segment);
 }
 
 function splitLast(segment: string): [string, string] {

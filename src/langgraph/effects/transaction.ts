@@ -80,7 +80,7 @@ function groupOf(name: string, config: LangGraphRunnableConfig): Group {
       "a transaction needs a graph that is compiled with the checkpointer of openPersistence(), and the config that the node is given",
     );
   const scope = scopeOf(config);
-  const id = `${name}#${ordinalOf(config, `transaction ${name}`, placeOf(config, ownFrames(config)))}`;
+  const id = `${name}#${ordinalOf(config, `transaction ${name}`, placeOf(config, ownFrames(config)), "").ordinal}`;
   const marker = markerOf(config);
   const { nodeAttempt = 1 } = config.executionInfo ?? {};
   const isFirst = (marker?.running.number ?? 1) === 1 && marker?.directive === undefined && nodeAttempt === 1;

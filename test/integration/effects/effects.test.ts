@@ -1,6 +1,6 @@
 /** What a step does to the outside world, once. */
 import { Annotation, Command, END, interrupt, MemorySaver, Send, START, StateGraph } from "@langchain/langgraph";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { defineEffect } from "../../../src/langgraph/effects/define-effect.js";
 import { listEffects, settleEffect } from "../../../src/langgraph/effects/ledger-of-thread.js";
