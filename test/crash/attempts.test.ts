@@ -13,6 +13,7 @@ import {
   type TestDatabase,
   type TestFolder,
 } from "../support/databases.js";
+import { full, thorough } from "../support/depth.js";
 import { toRun } from "../support/start-script.js";
 import { begunIn, builderOf, type GraphName } from "./attempts.js";
 
@@ -25,7 +26,6 @@ interface Thread {
   readonly journal: string;
 }
 
-const full = process.env.LGR_TEST_DEPTH === "full";
 /** The database that shows everything; the other shows what is its own, that it is durable. All do in full depth. */
 const everywhere = full || !hasPostgres;
 
@@ -188,7 +188,7 @@ function attemptsIn({ status, waitingFor }: RunResult): string[] {
   return attempts.map(({ step, number, report }) => `${step} ${number} ${report.code ?? report.category}`);
 }
 
-describe("attempts on an embedded Postgres", () => {
+describe.runIf(thorough || !hasPostgres)("attempts on an embedded Postgres", () => {
   const embedded = createFolder();
   afterAll(() => embedded.remove());
   countsOn(() => `pglite:${join(embedded.path, "data")}`, { sample: !everywhere });

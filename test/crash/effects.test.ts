@@ -17,12 +17,12 @@ import {
   type TestDatabase,
   type TestFolder,
 } from "../support/databases.js";
+import { full } from "../support/depth.js";
 import { type PaymentProcess, startPaymentProcess } from "../support/payment-process.js";
 import { bundle } from "./bundle.mjs";
 import { type ClearedBy, type Doubt, EFFECTS, type OrderEnd, STEPS } from "./effects.js";
 
 /** A sample of the crash points, or, while one works, a small one. `npm run bench:recovery -- --kills 1000` takes more. */
-const full = process.env.LGR_TEST_DEPTH === "full";
 
 interface Outcome {
   /** What the server did for this order, in order. */

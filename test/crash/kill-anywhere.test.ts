@@ -8,14 +8,15 @@ import {
   createDatabase,
   createFolder,
   describeOnPostgres,
+  hasPostgres,
   type TestDatabase,
   type TestFolder,
 } from "../support/databases.js";
+import { full, thorough } from "../support/depth.js";
 import { bundle } from "./bundle.mjs";
 import { FINAL, timesRun } from "./scenario.js";
 
 /** Every crash point, or, while one works, a sample of them. */
-const full = process.env.LGR_TEST_DEPTH === "full";
 
 interface End {
   readonly sum: number;
@@ -84,7 +85,7 @@ function expectOneSuperstepRepeated(times: Record<string, number>): void {
   for (const [name, count] of Object.entries(times)) expect(count, name).toBeLessThanOrEqual(name === "right" ? 4 : 2);
 }
 
-describe("embedded Postgres", () => {
+describe.runIf(thorough || !hasPostgres)("embedded Postgres", () => {
   const embedded = createFolder();
   afterAll(() => embedded.remove());
   killEverywhere(() => `pglite:${join(embedded.path, "data")}`, full ? { sync: 7, async: 11 } : { sync: 997 });

@@ -13,11 +13,11 @@ import {
   hasPostgres,
   type TestDatabase,
 } from "../support/databases.js";
+import { full } from "../support/depth.js";
 import { toRun } from "../support/start-script.js";
 import { GO_ON, INTERVAL, PROMPT, TEXT } from "./streams.js";
 
 const child = toRun(new URL("streams.child.ts", import.meta.url));
-const full = process.env.LGR_TEST_DEPTH === "full";
 
 /** What is generated before a process can know of it and die: one event of the stream. */
 const EVENT = 32;

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { Client } from "@langchain/langgraph-sdk";
 import { threadIdOf } from "langgraph-resilience";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createDatabase, createFolder, describeOnPostgres, type TestDatabase } from "../support/databases.js";
+import { createDatabase, createFolder, describeThoroughlyOnPostgres, type TestDatabase } from "../support/databases.js";
 import { runLgr, startLgr, startNpmRun, TINY, TINY_IN_CLONE, untilPrinted } from "../support/run-lgr.js";
 
 async function freePort(): Promise<number> {
@@ -176,7 +176,7 @@ describe("the development server on the embedded Postgres", () => {
   );
 });
 
-describeOnPostgres("the development server on PostgreSQL", () => {
+describeThoroughlyOnPostgres("the development server on PostgreSQL", () => {
   let database: TestDatabase;
   beforeAll(async () => {
     database = await createDatabase();

@@ -10,9 +10,9 @@ import {
   hasPostgres,
   type TestDatabase,
 } from "../support/databases.js";
+import { full, thorough } from "../support/depth.js";
 import { runLgr, started, startLgr, TINY, untilPrinted } from "../support/run-lgr.js";
 
-const full = process.env.LGR_TEST_DEPTH === "full";
 const folder = createFolder();
 afterAll(() => folder.remove());
 
@@ -77,7 +77,7 @@ function story(dbOf: () => string): void {
 function wholeStory(dbOf: () => string): void {
   const { base, lgr, run, waiting } = commands(dbOf);
 
-  it("takes a person's own result", async () => {
+  it.runIf(thorough)("takes a person's own result", async () => {
     await run("provided", {}, "--fail", "sign=bug");
     const provided = await lgr(
       "--json",
@@ -91,7 +91,7 @@ function wholeStory(dbOf: () => string): void {
     expect(provided.objects().at(-1)).toMatchObject({ values: { filed: "by hand, filed" } });
   });
 
-  it("takes a changed state", async () => {
+  it.runIf(thorough)("takes a changed state", async () => {
     await run("adjusted", {}, "--fail", "sign");
     const adjusted = await lgr(
       "--json",
@@ -168,7 +168,7 @@ function wholeStory(dbOf: () => string): void {
     expect(refused.objects().at(-1)).toMatchObject({ error: { message: expect.stringContaining("text is empty") } });
   });
 
-  it("isolates a shared circuit by hand, lists it, and closes it", async () => {
+  it.runIf(thorough)("isolates a shared circuit by hand, lists it, and closes it", async () => {
     const breakers = (...parameters: string[]) => lgr("breakers", ...parameters);
     expect((await breakers()).stdout).toMatch(/No circuit breaker is stored/);
     expect((await breakers("openai", "--isolate")).stdout).toContain('Circuit "openai": not used yet → isolated');

@@ -9,10 +9,11 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   createDatabase,
   createFolder,
-  describeOnPostgres,
+  describeThoroughlyOnPostgres,
   hasPostgres,
   type TestDatabase,
 } from "../support/databases.js";
+import { thorough } from "../support/depth.js";
 import { CLONE, cleanEnvironment, runLgr, started } from "../support/run-lgr.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -55,7 +56,7 @@ describe("npm start", () => {
     expect(of(".eml").toString()).toMatch(/Not sent: SMTP_URL is not set/);
   });
 
-  it("runs without trouble with --calm", async () => {
+  it.runIf(thorough)("runs without trouble with --calm", async () => {
     const { stdout, code } = await start("--calm");
     expect(code).toBe(0);
     expect(stdout).not.toContain("failed");
@@ -137,7 +138,7 @@ describe("lgr run quarterly-report on the embedded Postgres", () => {
   });
 });
 
-describeOnPostgres("lgr run quarterly-report on PostgreSQL", () => {
+describeThoroughlyOnPostgres("lgr run quarterly-report on PostgreSQL", () => {
   let database: TestDatabase;
   beforeAll(async () => {
     database = await createDatabase();

@@ -5,11 +5,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import { describe, inject } from "vitest";
+import { thorough } from "./depth.js";
 
 const serverUrl = inject("postgresUrl");
 
 /** `describe` for tests that need a real PostgreSQL; left out where there is none. */
 export const describeOnPostgres = describe.skipIf(!serverUrl);
+/** The same for what is left out by default. */
+export const describeThoroughlyOnPostgres = describe.skipIf(!serverUrl || !thorough);
 export const hasPostgres = serverUrl !== "";
 
 export interface TestDatabase {

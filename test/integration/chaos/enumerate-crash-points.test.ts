@@ -5,6 +5,7 @@ import { ConfigError } from "langgraph-resilience";
 import { type CrashPointResult, type CrashScenario, enumerateCrashPoints } from "langgraph-resilience/chaos";
 import { expect, it } from "vitest";
 import { createFolder } from "../../support/databases.js";
+import { full } from "../../support/depth.js";
 import { toRun } from "../../support/start-script.js";
 
 const command = [process.execPath, ...toRun(new URL("send-mails.child.ts", import.meta.url))];
@@ -106,18 +107,15 @@ it("says of work that does not come to its end what the last process said", asyn
 });
 
 // The limit has to be long enough for the processes before it, however busy the machine is.
-it.runIf(process.env.LGR_TEST_DEPTH === "full")(
-  "kills a process that hangs when it takes over, and tries no further",
-  async () => {
-    const { points } = await enumerateCrashPoints(sendMails("hangs when it takes over").scenario, {
-      only: [1],
-      timeoutMs: 10_000,
-    });
-    expect(points[0]?.violations).toEqual([
-      "The work did not come to its end with the process that took over: the last one was still at work after 10000 ms",
-    ]);
-  },
-);
+it.runIf(full)("kills a process that hangs when it takes over, and tries no further", async () => {
+  const { points } = await enumerateCrashPoints(sendMails("hangs when it takes over").scenario, {
+    only: [1],
+    timeoutMs: 10_000,
+  });
+  expect(points[0]?.violations).toEqual([
+    "The work did not come to its end with the process that took over: the last one was still at work after 10000 ms",
+  ]);
+});
 
 it("says that a passage was not reached, and looks at what came of it all the same", async () => {
   const { points } = await enumerateCrashPoints(sendMails().scenario, { only: [7] });

@@ -18,9 +18,9 @@ import { z } from "zod";
 import { ownMigrations } from "../../../src/persistence/migrations.js";
 import { ResilientPostgresSaver, type ResilientSaverOptions } from "../../../src/persistence/saver.js";
 import { createDatabase, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
+import { full } from "../../support/depth.js";
 import { runChild } from "./child.js";
 
-const full = process.env.LGR_TEST_DEPTH === "full";
 const at = (thread: string, checkpoint_id?: string) => ({
   configurable: { thread_id: thread, ...(checkpoint_id === undefined ? {} : { checkpoint_id, checkpoint_ns: "" }) },
 });

@@ -4,11 +4,11 @@ import { END, MessagesAnnotation, MessagesDeltaValue, START, StateGraph, StateSc
 import pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { ResilientPostgresSaver } from "../../../src/persistence/saver.js";
-import { createDatabase, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
+import { createDatabase, describeThoroughlyOnPostgres, type TestDatabase } from "../../support/databases.js";
 
 const states = { plain: MessagesAnnotation, delta: new StateSchema({ messages: MessagesDeltaValue }) };
 
-describeOnPostgres("a conversation of a hundred and fifty turns", () => {
+describeThoroughlyOnPostgres("a conversation of a hundred and fifty turns", () => {
   let database: TestDatabase;
   let client: pg.Client;
   beforeAll(async () => {

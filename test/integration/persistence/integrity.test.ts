@@ -5,9 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createPglitePool, nodePostgresParsers } from "../../../src/persistence/pglite-pool.js";
 import type { SqlPool } from "../../../src/persistence/sql-pool.js";
 import { createDatabase, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
+import { full } from "../../support/depth.js";
 import { type Damage, Fuzz, randomFrom, writeHistory } from "./integrity-fuzz.js";
 
-const full = process.env.LGR_TEST_DEPTH === "full";
 const seed = Number(process.env.LGR_TEST_SEED ?? 5);
 
 /** A checkpoint that is not found where it was is only missed by what else is there of it, or stands on it. */

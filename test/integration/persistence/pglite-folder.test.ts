@@ -2,6 +2,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, statSync, symlin
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openPersistence } from "../../../src/persistence/open.js";
 import { createFolder, type TestFolder } from "../../support/databases.js";
+import { thorough } from "../../support/depth.js";
 import { type Child, runChild } from "./child.js";
 
 describe("the folder of an embedded Postgres", { timeout: 60_000 }, () => {
@@ -141,7 +142,7 @@ describe("the folder of an embedded Postgres", { timeout: 60_000 }, () => {
     expect(await refusal(`pglite:${data}`)).toMatch(/^Cannot use the embedded Postgres in .*Check that the folder/);
   });
 
-  it("is made readable by its owner only, and is the same through a link", async () => {
+  it.runIf(thorough)("is made readable by its owner only, and is the same through a link", async () => {
     const first = openPersistence(`pglite:${folder.path}/made/data`);
     await first.ready();
     expect(statSync(`${folder.path}/made/data`).mode & 0o777).toBe(0o700);
@@ -152,7 +153,7 @@ describe("the folder of an embedded Postgres", { timeout: 60_000 }, () => {
     expect(readdirSync(`${folder.path}/made`)).toEqual(["data"]);
   });
 
-  it("is gone on with when the first start was killed halfway", async () => {
+  it.runIf(thorough)("is gone on with when the first start was killed halfway", async () => {
     const half = `${folder.path}/half`;
     mkdirSync(`${half}/pg_wal`, { recursive: true });
     mkdirSync(`${half}/global`);

@@ -4,14 +4,13 @@ import pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createSqlRetention, type SqlRetention } from "../../../src/persistence/retention/sql-retention.js";
 import { createDatabase, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
+import { full } from "../../support/depth.js";
 import { expectSame } from "./model-based/exact.js";
 import { anyHistory, EVERYTHING, type HistoryCommand, runHistory } from "./model-based/history.js";
 import { ours } from "./model-based/subjects.js";
 import type { Subject } from "./model-based/tee-saver.js";
 import { tour } from "./model-based/tour.js";
 import { keyOf, tuplesOf, viewOf } from "./retention-view.js";
-
-const full = process.env.LGR_TEST_DEPTH === "full";
 
 interface Rule {
   readonly keepLast: number;

@@ -18,9 +18,8 @@ import { createSqlRetention } from "../../../src/persistence/retention/sql-reten
 import type { SqlPool } from "../../../src/persistence/sql-pool.js";
 import { changedEffect, newEffect } from "../../../src/testing/samples.js";
 import { createDatabase, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
+import { full } from "../../support/depth.js";
 import { tuplesOf } from "./retention-view.js";
-
-const full = process.env.LGR_TEST_DEPTH === "full";
 
 const State = Annotation.Root({
   turn: Annotation<number>(),

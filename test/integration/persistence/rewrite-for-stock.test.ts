@@ -10,6 +10,7 @@ import { type RewriteProgress, rewriteForStock } from "../../../src/persistence/
 import { ResilientPostgresSaver } from "../../../src/persistence/saver.js";
 import { createSqlLocks } from "../../../src/persistence/sql-locks.js";
 import { createDatabase, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
+import { full } from "../../support/depth.js";
 import { anyHistory, type HistoryKind } from "./model-based/commands.js";
 import { expectSame, historyParts, type Parts, tupleParts } from "./model-based/exact.js";
 import { DELTA_CHANNELS } from "./model-based/graph.js";
@@ -18,7 +19,6 @@ import { anySaverHistory, runSaverHistory } from "./model-based/saver-history.js
 import { ours } from "./model-based/subjects.js";
 import { tour } from "./model-based/tour.js";
 
-const full = process.env.LGR_TEST_DEPTH === "full";
 const timeout = 120_000;
 
 /** Stock gives a channel of bytes back as a Buffer. */

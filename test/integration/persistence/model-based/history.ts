@@ -2,6 +2,7 @@
 import type { RunnableConfig } from "@langchain/core/runnables";
 import { Command } from "@langchain/langgraph";
 import type { BaseCheckpointSaver, CheckpointTuple } from "@langchain/langgraph-checkpoint";
+import { full } from "../../../support/depth.js";
 import { type HistoryCommand, type HistoryKind, type OnThread, THREADS } from "./commands.js";
 import { expectSame, Mismatch, type Parts, snapshotParts } from "./exact.js";
 import { buildGraph, DELTA_CHANNELS } from "./graph.js";
@@ -52,7 +53,7 @@ class History {
   readonly #builder = buildGraph(this.#world);
   readonly #graph;
   readonly #features = new Set<string>();
-  readonly #sampleSize = process.env.LGR_TEST_DEPTH === "full" ? 16 : 3;
+  readonly #sampleSize = full ? 16 : 3;
 
   constructor(tee: TeeSaver, subjects: readonly Subject[], threads: readonly string[]) {
     this.#tee = tee;

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openInMemory } from "../../../../src/persistence/pglite-folder.js";
 import type { SqlPool } from "../../../../src/persistence/sql-pool.js";
 import { createDatabase, describeOnPostgres, type TestDatabase } from "../../../support/databases.js";
+import { full, thorough } from "../../../support/depth.js";
 import { anyHistory, EVERYTHING, type HistoryKind } from "./commands.js";
 import { Mismatch } from "./exact.js";
 import { runHistory } from "./history.js";
@@ -14,7 +15,6 @@ import { adopting, ours, stock } from "./subjects.js";
 import type { Subject } from "./tee-saver.js";
 import { tour } from "./tour.js";
 
-const full = process.env.LGR_TEST_DEPTH === "full";
 const timeout = 120_000;
 /** Before the test times out, so that what was found is told even if it is not yet the smallest case. */
 /** The same histories each time, but at full depth, where others are looked for. */
@@ -64,11 +64,11 @@ describeOnPostgres("threads on PostgreSQL", () => {
     await fc.assert(histories(EVERYTHING, [native]), runs(full ? 30 : 3));
   });
 
-  it("do so in the stock saver's format beside tables of our own", { timeout }, async () => {
+  it.runIf(thorough)("do so in the stock saver's format beside tables of our own", { timeout }, async () => {
     await fc.assert(histories(EVERYTHING, [compatible]), runs(full ? 12 : 1));
   });
 
-  it("do so where the stock saver wrote their beginning", { timeout }, async () => {
+  it.runIf(thorough)("do so where the stock saver wrote their beginning", { timeout }, async () => {
     const kind = { ...EVERYTHING, oddTexts: false };
     const subject = await adopting(pool, "adopted");
     const beginning = anyHistory(LINEAR, { minLength: 2, maxLength: 5 });
@@ -87,7 +87,7 @@ describeOnPostgres("threads on PostgreSQL", () => {
     await fc.assert(property, runs(full ? 50 : 4));
   });
 
-  it("do so after random calls of the saver in the stock saver's format", { timeout }, async () => {
+  it.runIf(thorough)("do so after random calls of the saver in the stock saver's format", { timeout }, async () => {
     const kind = { wholeVersions: false, taskPaths: false };
     const bare = await ours("ours, compatible, no tables of our own", pool, "bare", { compatible: true });
     const subject = { ...bare, valuesByVersion: false };
@@ -145,7 +145,7 @@ describe("threads on the embedded Postgres", () => {
     await runHistory(full ? tour : tour.slice(0, 2), [embedded], EVERYTHING);
   });
 
-  it("do so after random calls of the saver itself", { timeout }, async () => {
+  it.runIf(thorough)("do so after random calls of the saver itself", { timeout }, async () => {
     const kind = { wholeVersions: true, taskPaths: true };
     const property = fc.asyncProperty(anySaverHistory(kind), (commands) => runSaverHistory(commands, [embedded], kind));
     await fc.assert(property, runs(full ? 8 : 1));
