@@ -20,7 +20,7 @@ export const State = Annotation.Root({
 });
 export type S = typeof State.State;
 export type Node = (state: S, config: LangGraphRunnableConfig) => Promise<Partial<S>>;
-export type Charge = ReturnType<typeof effectOn>;
+type Charge = ReturnType<typeof effectOn>;
 
 export const quick = { retry: { initialDelayMs: 1 } } as const;
 export const again: RetryPolicy = { initialInterval: 1, maxAttempts: 3, jitter: false, logWarning: false };
