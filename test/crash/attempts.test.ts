@@ -26,9 +26,6 @@ interface Thread {
   readonly journal: string;
 }
 
-/** The database that shows everything; the other shows what is its own, that it is durable. All do in full depth. */
-const everywhere = full || !hasPostgres;
-
 function countsOn(urlOf: () => string, { sample = false } = {}) {
   const itInFull = sample ? it.skip : it;
   /** What takes many processes, or shows the same at one more place. */
@@ -188,10 +185,11 @@ function attemptsIn({ status, waitingFor }: RunResult): string[] {
   return attempts.map(({ step, number, report }) => `${step} ${number} ${report.code ?? report.category}`);
 }
 
+// PostgreSQL shows everything; the other shows what is its own, that it is durable.
 describe.runIf(thorough || !hasPostgres)("attempts on an embedded Postgres", () => {
   const embedded = createFolder();
   afterAll(() => embedded.remove());
-  countsOn(() => `pglite:${join(embedded.path, "data")}`, { sample: !everywhere });
+  countsOn(() => `pglite:${join(embedded.path, "data")}`, { sample: hasPostgres });
 });
 
 describeOnPostgres("attempts on PostgreSQL", () => {

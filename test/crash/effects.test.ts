@@ -174,10 +174,10 @@ describeOnPostgres("effects on PostgreSQL", () => {
     full
       ? [
           ["keys", "sync", { ...lanes, atMost: 6 }],
-          ["keys", "async", { ...lanes, sample: 1 / 3, twice: 2 }],
-          ["probe", "sync", { ...lanes, sample: 1 / 2, twice: 3 }],
+          ["keys", "async", { ...lanes, sample: 1 / 5, twice: 2 }],
+          ["probe", "sync", { ...lanes, sample: 1 / 3, twice: 2 }],
           ["probe", "async", { ...lanes, atMost: 6 }],
-          ["person", "sync", { ...lanes, sample: 1 / 2, twice: 5 }],
+          ["person", "sync", { ...lanes, sample: 1 / 2, twice: 4 }],
           ["person", "async", { ...lanes, atMost: 6, twice: 2 }],
         ]
       : [

@@ -88,7 +88,7 @@ function expectOneSuperstepRepeated(times: Record<string, number>): void {
 describe.runIf(thorough || !hasPostgres)("embedded Postgres", () => {
   const embedded = createFolder();
   afterAll(() => embedded.remove());
-  killEverywhere(() => `pglite:${join(embedded.path, "data")}`, full ? { sync: 17, async: 29 } : { sync: 997 });
+  killEverywhere(() => `pglite:${join(embedded.path, "data")}`, full ? { sync: 29, async: 47 } : { sync: 997 });
 });
 
 describeOnPostgres("PostgreSQL", () => {

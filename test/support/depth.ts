@@ -1,6 +1,7 @@
 /**
- * How much is tested. By default what a change is likely to break, in minutes; `LGR_TEST_DEPTH=thorough` (CI) the rest of
- * the cases too, of other databases above all; `full` every crash point as well, and `lgr` from the TypeScript of the clone.
+ * How much is tested. By default what a change is likely to break, in minutes; `LGR_TEST_DEPTH=thorough`, before a
+ * release, the rest of the cases too, of other databases above all; `full` many more crash points as well, and `lgr` from
+ * the TypeScript of the clone.
  */
 export const full = process.env.LGR_TEST_DEPTH === "full";
 export const thorough = full || process.env.LGR_TEST_DEPTH === "thorough";
