@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import pg from "pg";
+import { onServer } from "../on-server.mjs";
 
 /** @typedef {import("./scenarios.mjs").Sample} Sample */
 
@@ -101,15 +101,5 @@ export async function startChild(
   } catch (error) {
     await self.stop();
     throw error;
-  }
-}
-
-async function onServer(/** @type {string} */ url, /** @type {string} */ sql) {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    await client.query(sql);
-  } finally {
-    await client.end();
   }
 }
