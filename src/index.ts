@@ -78,6 +78,7 @@ export {
   EffectNotRecordedError,
   EffectReceiptError,
   EffectUnknownError,
+  RollbackInterruptedError,
   RollbackRefusedError,
   TransactionFailedError,
 } from "./errors/effect-errors.js";

@@ -106,3 +106,18 @@ export class TransactionFailedError extends ResilienceError {
     );
   }
 }
+
+/** A rollback has begun and could not go on: the database or the process's own doing. What was undone stays undone. */
+export class RollbackInterruptedError extends ResilienceError {
+  readonly category: string;
+
+  /** @param category of the cause */
+  constructor(thread: string, target: string, category: string, cause: Error) {
+    super(
+      "ROLLBACK_INTERRUPTED",
+      `The rollback of thread "${thread}" to checkpoint ${target} was interrupted: ${cause.message}. What was undone stays undone, and the thread does not run until it is finished: rollback(graph, "${thread}") or lgr rollback ${thread}`,
+      { cause, details: { thread, target } },
+    );
+    this.category = category;
+  }
+}

@@ -6,8 +6,9 @@ import { persistenceOf } from "../../core/persistence-of.js";
 import { RUN_HOLD, type RunHold } from "../../core/run-hold.js";
 import { knownEffect } from "../../effects/known-effects.js";
 import { LedgerBook } from "../../effects/ledger-book.js";
-import { RollbackRefusedError } from "../../errors/effect-errors.js";
-import { ConfigError, InvalidInputError } from "../../errors/own-errors.js";
+import { classifyError } from "../../errors/classify.js";
+import { RollbackInterruptedError, RollbackRefusedError } from "../../errors/effect-errors.js";
+import { asError, ConfigError, InvalidInputError } from "../../errors/own-errors.js";
 import {
   type Affected,
   affectedBy,
@@ -81,7 +82,8 @@ export async function planRollback(graph: GraphLike, thread: string, options: Pl
  *
  * @throws RollbackRefusedError, before anything is undone, when something would stay in the world and `acceptStanding`
  * is not given; InvalidInputError where there is no such checkpoint; CheckpointCorruptError where it is damaged;
- * ThreadBusyError while another run has the thread
+ * ThreadBusyError while another run has the thread; RollbackInterruptedError when it cannot go on, for want of the
+ * database above all
  */
 export async function rollback(
   graph: GraphLike,
@@ -109,20 +111,33 @@ export async function rollback(
       if (standing.length > 0 && !acceptStanding) throw new RollbackRefusedError(ref.name ?? ref.threadId, standing);
       const open =
         earlier ?? (await beginRollback(book, ref.threadId, { target: plan.target.checkpointId, head: found.head }));
-      const { undone, failed } = await undoAll(book, affected.undo, { signal, onProgress });
-      if (failed.length > 0) return { ...plan, outcome: "incomplete", undone, failed };
-      const hold: RunHold = { ...(lease === undefined ? {} : { lease }), abort: (reason) => loss.abort(reason) };
-      // A rollback that died here has its new head already.
-      const checkpointId = open.head === found.head ? await newHead(runnable, found, hold) : found.head;
-      await endRollback(book, open);
-      await persistenceOf(runnable.checkpointer)?.threads.record({
-        threadId: ref.threadId,
-        status: "paused",
-        error: null,
+      const label = ref.name ?? ref.threadId;
+      return interruptible(label, open.target, async () => {
+        const { undone, failed } = await undoAll(book, affected.undo, { signal, onProgress });
+        if (failed.length > 0) return { ...plan, outcome: "incomplete", undone, failed };
+        const hold: RunHold = { ...(lease === undefined ? {} : { lease }), abort: (reason) => loss.abort(reason) };
+        // A rollback that died here has its new head already.
+        const checkpointId = open.head === found.head ? await newHead(runnable, found, hold) : found.head;
+        await endRollback(book, open);
+        const threads = persistenceOf(runnable.checkpointer)?.threads;
+        await threads?.record({ threadId: ref.threadId, status: "paused", error: null });
+        return { ...plan, outcome: "done", undone, failed, checkpointId };
       });
-      return { ...plan, outcome: "done", undone, failed, checkpointId };
     },
   );
+}
+
+/** Whoever reads that the database is gone has to read as well how the thread stands, and what to do. */
+async function interruptible<T>(thread: string, target: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (thrown) {
+    const error = asError(thrown);
+    const { category } = classifyError(error);
+    // One that was told to stop, or has lost the thread, says so itself.
+    if (category === "cancelled") throw error;
+    throw new RollbackInterruptedError(thread, target, category, error);
+  }
 }
 
 /** One that was begun goes on to its own target: the head may have moved, and with it what "two steps back" is. */

@@ -269,6 +269,24 @@ describe.each(stores)("a rollback (%s)", (_, open) => {
     }
   });
 
+  it("says how the thread stands when the database goes away in the middle", async () => {
+    const graph = shop();
+    await runThread(graph, {}, { threadId: "t" });
+    onCrashPoint((point) => {
+      if (point === "ledger.move.compensated.before") throw fault("connect ECONNREFUSED", { code: "ECONNREFUSED" });
+    });
+    const interrupted = await rollback(graph, "t", { to: { before: "pay" } }).catch((error) => error);
+    onCrashPoint(undefined);
+    expect(interrupted).toMatchObject({
+      code: "ROLLBACK_INTERRUPTED",
+      category: "network",
+      message: expect.stringMatching(
+        /thread "t" to checkpoint .* was interrupted: connect ECONNREFUSED.*lgr rollback t$/,
+      ),
+    });
+    expect(await rollback(graph, "t")).toMatchObject({ outcome: "done", undone: [{}, {}] });
+  });
+
   it("leaves alone what other branches did", async () => {
     const graph = shop();
     const { threadId } = await runThread(graph, {}, { threadId: "t" });
