@@ -11,6 +11,8 @@ import {
 } from "@langchain/langgraph";
 import { z } from "zod";
 import type { Persistence } from "../../../src/core/ports.js";
+import { installRecovery } from "../../../src/langgraph/install-recovery.js";
+import { resilient } from "../../../src/langgraph/resilient.js";
 import { resumeThread } from "../../../src/langgraph/threads/resume-thread.js";
 import type { effectOn } from "./world.js";
 
@@ -27,6 +29,20 @@ export const again: RetryPolicy = { initialInterval: 1, maxAttempts: 3, jitter: 
 export const thread = { configurable: { thread_id: "t" } };
 
 export const fault = (status: number) => Object.assign(new Error(`status ${status}`), { status });
+
+/** A graph of one node that climbs the ladder, a person at its end. */
+export function recovering(
+  persistence: Persistence,
+  node: (state: S, config: never) => Promise<Partial<S>>,
+  options: object = {},
+) {
+  const builder = new StateGraph(State)
+    .addNode("pay", resilient(node as never, { ...quick, ...options }) as never)
+    .addEdge(START, "pay" as never)
+    .addEdge("pay" as never, END);
+  installRecovery(builder);
+  return builder.compile({ checkpointer: persistence.checkpointer });
+}
 
 /** Fails so many times. */
 export function failing(times: number, status = 503): () => void {

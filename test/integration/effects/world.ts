@@ -32,7 +32,8 @@ export function newWorld(): World {
 
 const receiptOf = ({ key, cents }: Deed) => ({ id: `receipt of ${key}`, cents });
 
-function fault(message: string, fields: object): Error {
+/** An error as a service or a connection gives it. */
+export function fault(message: string, fields: object): Error {
   return Object.assign(new Error(message), fields);
 }
 
