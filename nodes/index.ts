@@ -1,4 +1,6 @@
 /** `langgraph-resilience/nodes`: what graphs are built of. */
+
+export { checkpointBarrier } from "langgraph-resilience";
 export {
   ContentFilteredError,
   callModel,

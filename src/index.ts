@@ -1,4 +1,5 @@
 /** The public API. */
+export type { AuditEntry, AuditFilter, AuditLog, StoredAuditEntry } from "./core/audit-ports.js";
 export { type Clock, systemClock } from "./core/clock.js";
 export type {
   EffectEntry,
@@ -33,7 +34,14 @@ export type {
   ThreadStatus,
   ThreadStore,
 } from "./core/ports.js";
-export type { AttemptRecord, Degradation, Directive, FailureRecord, RetryParameters } from "./core/records.js";
+export type {
+  AttemptRecord,
+  DeclaredRollback,
+  Degradation,
+  Directive,
+  FailureRecord,
+  RetryParameters,
+} from "./core/records.js";
 export { type RedactLimits, redact, redactText } from "./core/redact.js";
 export type {
   Pin,
@@ -78,6 +86,7 @@ export {
   EffectNotRecordedError,
   EffectReceiptError,
   EffectUnknownError,
+  RollbackIncompleteError,
   RollbackInterruptedError,
   RollbackRefusedError,
   TransactionFailedError,
@@ -130,6 +139,7 @@ export {
 export type { ErrorReport } from "./errors/report.js";
 export { defineErrorRule } from "./errors/rules.js";
 export { type Attempt, attempt, beginEffect } from "./langgraph/attempt-scope.js";
+export { checkpointBarrier } from "./langgraph/checkpoint-barrier.js";
 export { defineEffect } from "./langgraph/effects/define-effect.js";
 export type { EffectFunction, EffectOptions } from "./langgraph/effects/effect-options.js";
 export { type EffectOutcome, listEffects, settleEffect } from "./langgraph/effects/ledger-of-thread.js";
@@ -148,10 +158,11 @@ export type {
 export { type ResilientCallOptions, ResilientChatModel, resilientModel } from "./langgraph/model/resilient-model.js";
 export { type RequireUndegradedOptions, requireUndegraded } from "./langgraph/require-undegraded.js";
 export { type DecoratedNode, type Node, resilient } from "./langgraph/resilient.js";
-export type { FallbackStep, ResilientOptions } from "./langgraph/resilient-options.js";
+export type { AutomaticRollback, FallbackStep, ResilientOptions } from "./langgraph/resilient-options.js";
 export { type ResilientToolOptions, resilientTool } from "./langgraph/resilient-tool.js";
 export { type PlanOptions, planRollback, type RollbackOptions, rollback } from "./langgraph/rollback/rollback.js";
-export type { RollbackTarget } from "./langgraph/rollback/target.js";
+export type { SystemPlanOptions, SystemRollbackOptions } from "./langgraph/rollback/system.js";
+export type { Touch } from "./langgraph/rollback/touched.js";
 export {
   withBulkhead,
   withCache,
@@ -201,6 +212,18 @@ export type { TimeoutOptions } from "./policies/timeout.js";
 export type { Spending, Usage } from "./policies/usage.js";
 export { ACTIONS, type Action, type Decision } from "./recovery/decision.js";
 export type { ShownEffect } from "./recovery/effects-so-far.js";
-export { type InterventionRequest, isInterventionRequest } from "./recovery/intervention-request.js";
+export { type InterventionRequest, isInterventionRequest, type StepRollback } from "./recovery/intervention-request.js";
 export type { PlannedEffect, RollbackPlan, RollbackReport } from "./recovery/rollback-plan.js";
+export {
+  ROLLBACK_SCOPES,
+  type RollbackRange,
+  type RollbackScope,
+  type RollbackTarget,
+} from "./recovery/rollback-target.js";
 export type { Suggestion } from "./recovery/suggestion.js";
+export type {
+  PlannedThread,
+  RolledBackThread,
+  SystemRollbackPlan,
+  SystemRollbackReport,
+} from "./recovery/system-rollback.js";

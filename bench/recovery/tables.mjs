@@ -1,4 +1,5 @@
 /** The results as text. */
+import { EFFECTS, ROUNDS, STEPS } from "./rollback.mjs";
 
 /** @param {number} value */
 const ms = (value) => `${value.toFixed(value >= 100 ? 0 : 2)} ms`;
@@ -38,6 +39,27 @@ export function takeoverText(found) {
   ];
 }
 
+/** @param {readonly import("./rollback.mjs").RollbackTimes[]} found */
+export function rollbackText(found) {
+  return [
+    `rollback: of ${STEPS} steps with ${EFFECTS} effects, whose undoing does nothing; ${ROUNDS} rollbacks. Beside it, medians and`,
+    "ratios round by round: the same undoings called bare, one SQL write after each; LangGraph's updateState at the target",
+    "",
+    ...columns([
+      ["", "P50", "P95", "bare undoings", "ratio", "updateState", "ratio"],
+      ...found.map(({ title, p50Ms, p95Ms, bareMs, bareRatio, forkMs, forkRatio }) => [
+        title,
+        ms(p50Ms),
+        ms(p95Ms),
+        ms(bareMs),
+        bareRatio.toFixed(1),
+        ms(forkMs),
+        forkRatio.toFixed(1),
+      ]),
+    ]),
+  ];
+}
+
 /** @param {readonly import("./kills.mjs").Kills[]} found */
 export function killsText(found) {
   const sum = (/** @type {"kills" | "effects" | "lost" | "duplicated"} */ key) =>
@@ -47,7 +69,7 @@ export function killsText(found) {
     ...cells.map(String),
   ];
   return [
-    "kills: an order with four effects, its process killed anywhere, on PostgreSQL; doubts cleared by, and durability",
+    "kills: processes killed anywhere, on PostgreSQL, and gone on with by another; effects are those that should have happened",
     "",
     ...columns([
       ["", "kills", "effects", "lost", "duplicated", "violations"],

@@ -75,3 +75,14 @@ export function median(values) {
   const [low = Number.NaN, high = Number.NaN] = [sorted[sorted.length % 2 === 0 ? middle - 1 : middle], sorted[middle]];
   return (low + high) / 2;
 }
+
+/**
+ * The smallest of the values that so many percent of them do not exceed.
+ *
+ * @param {readonly number[]} values
+ * @param {number} percent above 0 to 100
+ */
+export function percentile(values, percent) {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.ceil((percent / 100) * sorted.length) - 1] ?? Number.NaN;
+}

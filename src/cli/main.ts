@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { redactText } from "../core/redact.js";
+import { addAuditCommand } from "./commands/audit.js";
 import { addBreakersCommand } from "./commands/breakers.js";
 import { addChaosCommand } from "./commands/chaos.js";
 import { addConvertCommand } from "./commands/convert.js";
@@ -41,6 +42,7 @@ addThreadsCommand(program);
 addHistoryCommand(program);
 addEffectsCommand(program);
 addRollbackCommand(program);
+addAuditCommand(program);
 addPruneCommand(program);
 addConvertCommand(program);
 addBreakersCommand(program);

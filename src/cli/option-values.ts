@@ -40,6 +40,18 @@ export function durationMs(option: string, text: string): number {
   return ms;
 }
 
+/** A time in ISO 8601, or a duration before `nowMs`. @returns milliseconds since the Unix epoch */
+export function timeMs(option: string, text: string, nowMs: number): number {
+  const given = text.trim();
+  if (/^\d+(?:\.\d+)?[dhms]$/.test(given)) return Math.max(0, nowMs - durationMs(option, given));
+  const ms = /^\d{4}-\d\d-\d\d/.test(given) ? Date.parse(given) : Number.NaN;
+  if (!(ms >= 0))
+    throw new ConfigError(
+      `${option} ${text}: expected a time such as 2026-01-31T09:00:00Z, or how long ago, such as 7d, 12h, 30m or 90s`,
+    );
+  return ms;
+}
+
 /** For options that may be given several times. */
 export function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];

@@ -4,7 +4,9 @@ import { redact } from "../core/redact.js";
 import { shellQuote } from "../core/shell-quote.js";
 import type { PendingInterrupt } from "../langgraph/threads/inspect-thread.js";
 import type { Action } from "../recovery/decision.js";
+import { shortKey } from "../recovery/effects-so-far.js";
 import type { InterventionRequest } from "../recovery/intervention-request.js";
+import type { PlannedEffect } from "../recovery/rollback-plan.js";
 import { commandName } from "./command-name.js";
 import { effectResult } from "./effect-text.js";
 import { valueLines } from "./value-lines.js";
@@ -21,6 +23,7 @@ export function requestLines(question: PendingInterrupt, thread: string, oneOfSe
     ...triedLines(request),
     "",
     ...effectLines(request),
+    ...rollbackLines(request),
     ...decisionLines(request),
     "What the step was given:",
     ...inputLines(request.input).map((line) => `  ${line}`),
@@ -66,6 +69,23 @@ function effectLines({ effects = [] }: InterventionRequest): string[] {
   return ["What was done outside:", ...lines, ""];
 }
 
+/** What a rollback of the step would undo, or why none could be made. */
+function rollbackLines({ rollback }: InterventionRequest): string[] {
+  if (rollback === undefined) return [];
+  const { undo, doubtful, stays, refused } = rollback;
+  const part = (what: string, effects: readonly PlannedEffect[]) =>
+    effects.map(
+      ({ effect, key, why }) => `  ${what} ${effect} (${shortKey(key)})${why === undefined ? "" : `: ${why}`}`,
+    );
+  const lines = [
+    ...(refused === undefined ? [] : [`  it was not rolled back: ${refused}`]),
+    ...part("undoes", undo),
+    ...part("looks up first", doubtful),
+    ...part("leaves", stays),
+  ];
+  return lines.length === 0 ? [] : ["A rollback of the step:", ...lines, ""];
+}
+
 function commandLines(request: InterventionRequest, which: string, thread: string): string[] {
   const rows = request.actions.map(
     (offer) =>
@@ -88,6 +108,8 @@ function example(action: Action, request: InterventionRequest): string {
       return `--action provide --result '{"key":"value"}'`;
     case "abort":
       return `--action abort --reason "why"`;
+    case "rollback":
+      return `--action rollback${request.automatic === undefined ? "" : ` --scope ${request.automatic.scope}`}`;
     case "escalate":
       return "--action escalate --to <whom>";
     case "retry":

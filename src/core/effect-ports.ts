@@ -3,6 +3,7 @@
  * versioned by `v`.
  */
 import type { ErrorReport } from "../errors/report.js";
+import type { AuditEntry } from "./audit-ports.js";
 import type { HeldLease } from "./run-hold.js";
 
 /**
@@ -121,8 +122,9 @@ export interface EffectLedger {
    * Writes the entry if the stored state of its key and epoch is one of `from` (empty: not stored). The same change again is `moved`.
    *
    * @param lease refused in the same statement once it is no longer held
+   * @param audit goes into the audit log in the same statement, if the entry is written
    */
-  move(entry: EffectEntry, from: readonly EffectState[], lease?: HeldLease): Promise<EffectMove>;
+  move(entry: EffectEntry, from: readonly EffectState[], lease?: HeldLease, audit?: AuditEntry): Promise<EffectMove>;
   /** All entries of the thread, in the order of intent. */
   list(threadId: string): Promise<readonly StoredEffect[]>;
   /**

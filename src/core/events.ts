@@ -73,6 +73,19 @@ export interface EventPayloads {
   "effect.unknown": EffectEvent;
   /** It happened on a branch of the thread that was left, and its receipt is given here. */
   "effect.reused": EffectEvent;
+  /** `effects` are to be undone; `automatic` where nobody was asked. */
+  "rollback.started": {
+    readonly scope: string;
+    readonly target: string;
+    readonly effects: number;
+    readonly automatic: boolean;
+  };
+  "rollback.finished": {
+    readonly scope: string;
+    readonly outcome: "done" | "incomplete";
+    readonly undone: number;
+    readonly failed: number;
+  };
   "human.requested": { readonly interventionId: string; readonly failedNode: string };
   "human.decided": {
     readonly interventionId: string;

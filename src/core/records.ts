@@ -40,6 +40,21 @@ export interface FailureRecord {
   readonly decisions: readonly DecisionRecord[];
   /** The step at its first execution, to which its effects belong. */
   readonly scope?: EffectScope;
+  /** What the node has declared to be taken back before a person is asked; absent where nothing is, or it has been. */
+  readonly rollback?: DeclaredRollback;
+  /** How often the step was taken back without anybody having been asked. */
+  readonly rolledBack?: number;
+}
+
+/** What of a thread is taken back by itself when a node has failed, as the node's author says it. */
+export interface DeclaredRollback {
+  readonly scope: "step" | "process" | "transaction" | "session";
+  /** How often within one run of the thread. */
+  readonly max: number;
+  /** Whether something may stay in the world that cannot be undone. */
+  readonly acceptStanding: boolean;
+  /** The node's transaction, with scope "transaction". */
+  readonly transaction?: string;
 }
 
 /** A decision as it is kept: who, what, when and why. */

@@ -4,6 +4,7 @@
  * them can be written apart. All are optional: a plugin that has none of them is complete. Scopes and keys are opaque texts
  * to a store. Each method that writes resolves when the write is durable.
  */
+import type { AuditLog } from "./audit-ports.js";
 import type { EffectLedger } from "./effect-ports.js";
 import type { AttemptRecord, DecisionRecord } from "./records.js";
 
@@ -44,16 +45,6 @@ export interface InboxStore {
   open(id: string, request: unknown, deadline?: Date): Promise<void>;
   /** True for one caller only. */
   resolve(id: string, decision: DecisionRecord): Promise<boolean>;
-}
-
-/** Append-only: who did what, when and why. */
-export interface AuditLog {
-  append(entry: {
-    readonly at: string;
-    readonly by: string;
-    readonly what: string;
-    readonly details?: unknown;
-  }): Promise<void>;
 }
 
 /** One generated text of a thread. The names beside the thread's are opaque to a store. */

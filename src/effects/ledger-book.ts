@@ -4,6 +4,7 @@ import type { Clock } from "../core/clock.js";
 import type { EffectEntry, EffectLedger, EffectState, StoredEffect } from "../core/effect-ports.js";
 import type { HeldLease } from "../core/run-hold.js";
 import { LeaseLostError } from "../errors/persistence-errors.js";
+import { auditNote, NOBODY, type Signer } from "./audit-note.js";
 
 type Changeable = Omit<EffectEntry, "v" | "threadId" | "key" | "epoch" | "change" | "intendedAt">;
 
@@ -26,11 +27,14 @@ export class LedgerBook {
   readonly ledger: EffectLedger;
   readonly #lease: HeldLease | undefined;
   readonly #clock: Clock;
+  readonly #signer: Signer;
 
-  constructor(ledger: EffectLedger, lease: HeldLease | undefined, clock: Clock) {
+  /** @param signer whom the audit log names */
+  constructor(ledger: EffectLedger, lease: HeldLease | undefined, clock: Clock, signer = NOBODY) {
     this.ledger = ledger;
     this.#lease = lease;
     this.#clock = clock;
+    this.#signer = signer;
   }
 
   get now(): number {
@@ -61,7 +65,8 @@ export class LedgerBook {
   }
 
   async #move(entry: EffectEntry, from: readonly EffectState[]): Promise<EffectEntry | undefined> {
-    switch (await this.ledger.move(entry, from, this.#lease)) {
+    const note = auditNote(entry, this.#signer, this.now);
+    switch (await this.ledger.move(entry, from, this.#lease, note)) {
       case "moved":
         return entry;
       case "refused":

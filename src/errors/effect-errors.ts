@@ -89,6 +89,24 @@ export class RollbackRefusedError extends ResilienceError {
   }
 }
 
+/** Something could not be undone for good; the rest was. The thread stays where it was until it is. */
+export class RollbackIncompleteError extends ResilienceError {
+  readonly category = "stuck";
+
+  constructor(
+    thread: string,
+    failed: readonly { readonly effect: string; readonly key: string; readonly why?: string }[],
+    options: ResilienceErrorOptions = {},
+  ) {
+    const what = failed.map(({ effect, why = "" }) => `"${effect}": ${why}`).join("; ");
+    super(
+      "ROLLBACK_INCOMPLETE",
+      `The rollback of thread "${thread}" could not be finished: ${what}. The rest is undone, and the thread does not run until this is: try again with rollback(graph, "${thread}") or lgr rollback ${thread}, or undo it by hand and say so with lgr effects ${thread} --settle <key> --undone`,
+      { ...options, details: { thread, failed } },
+    );
+  }
+}
+
 /** A group of effects failed, and not all of it could be undone. The rest of it was. */
 export class TransactionFailedError extends ResilienceError {
   readonly category = "stuck";

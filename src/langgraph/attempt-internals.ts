@@ -15,6 +15,8 @@ interface Scratchpad {
   interruptCounter: number;
   /** The answers so far, by the numbers of their questions. */
   readonly resume?: readonly unknown[];
+  /** An answer that names no question. */
+  readonly nullResume?: unknown;
 }
 
 function scratchpadOf(config: LangGraphRunnableConfig): Scratchpad | undefined {
@@ -24,6 +26,12 @@ function scratchpadOf(config: LangGraphRunnableConfig): Scratchpad | undefined {
 /** How many interrupts the task has asked so far, minus one. */
 export function interruptCounter(config: LangGraphRunnableConfig): number {
   return scratchpadOf(config)?.interruptCounter ?? -1;
+}
+
+/** Whether the task has asked before, and is given an answer. */
+export function wasAnswered(config: LangGraphRunnableConfig): boolean {
+  const { resume = [], nullResume } = scratchpadOf(config) ?? {};
+  return resume.length > 0 || nullResume !== undefined;
 }
 
 /** What an attempt may still do once it was given up on: nothing. */

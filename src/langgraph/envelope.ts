@@ -24,6 +24,8 @@ export interface Reentry {
   readonly decisions: readonly DecisionRecord[];
   /** The step at its first execution: what it did then is not done again. */
   readonly scope?: EffectScope;
+  /** How often it was taken back without anybody having been asked. */
+  readonly rolledBack?: number;
 }
 
 interface Envelope extends Reentry {

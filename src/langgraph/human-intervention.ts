@@ -4,13 +4,16 @@ import { systemClock } from "../core/clock.js";
 import type { StoredEffect } from "../core/effect-ports.js";
 import { parseOptions } from "../core/options.js";
 import type { DecisionRecord, Directive, FailureRecord, RetryParameters } from "../core/records.js";
+import { redact } from "../core/redact.js";
 import { isControlFlow } from "../errors/control-flow.js";
 import { asError, RunAbortedError } from "../errors/own-errors.js";
 import { ACTIONS, type Decision, decisionSchema } from "../recovery/decision.js";
 import { type InterventionRequest, interventionRequest } from "../recovery/intervention-request.js";
+import { interruptCounter, wasAnswered } from "./attempt-internals.js";
 import { sealReentry } from "./envelope.js";
 import { nodesAround } from "./internals.js";
 import { isRollback } from "./rollback/open-rollback.js";
+import { type UndoneStep, undoStep } from "./rollback/undo-step.js";
 import { type RunContext, runContextOf } from "./run-context.js";
 
 /** Configurable key: the alias of the thread, for commands that people can type. */
@@ -31,9 +34,18 @@ export interface HumanTask {
   readonly failure: FailureRecord;
 }
 
+/** What whoever runs the thread answers instead of a person, where the rollback that was declared cannot be made. */
+export const ASK_INSTEAD = "ask";
+
+interface AskInstead {
+  readonly action: typeof ASK_INSTEAD;
+  readonly why: string;
+}
+
 /**
  * The node that brings in a person. It is sent one failure at a time, asks with `interrupt()`, and re-enters the failed
- * node with what was decided. An answer that does not fit is refused and the question stays open.
+ * node with what was decided. An answer that does not fit is refused and the question stays open. A rollback of the step
+ * that its node has declared is made first.
  *
  * Use it through {@link installRecovery}, or build on it: it is a plain node, so another node may call it and do
  * something before or after.
@@ -47,22 +59,81 @@ export function humanIntervention(
   return async function humanIntervention(task, config) {
     const { failure } = task;
     const context = runContextOf(config, "humanIntervention");
-    const effects = await effectsOf(context);
-    const request = interventionRequest(failure, actions, { ...requestContext(config), effects });
-    const decision = ask(request, context, config);
-    context.emit("human.decided", {
-      interventionId: taskId(config),
-      failedNode: failure.node,
-      action: decision.action,
-      by: decision.by ?? "unnamed",
-    });
-    return act({ ...failure, decisions: [...failure.decisions, recordOf(decision)] }, decision, context.node);
+    const own = await ownRollback(failure, context, config);
+    if (own?.kind === "undone") return takenBack(failure);
+    let refused = own?.why;
+    let automatic = own === undefined ? failure.rollback : undefined;
+    for (;;) {
+      const question = interruptCounter(config) + 1;
+      const shown = { effects: await effectsOf(context), refused, automatic, question };
+      const request = interventionRequest(failure, actions, { ...requestContext(config), ...shown });
+      const decision = ask(request, context, config);
+      if (decision.action === ASK_INSTEAD) {
+        refused = decision.why;
+        automatic = undefined;
+        continue;
+      }
+      await noteDecision(decision, failure, question, context, config);
+      const undone = decision.action === "rollback" ? await stepUndone(failure, decision, context, config) : undefined;
+      if (undone?.kind !== "refused")
+        return act({ ...failure, decisions: [...failure.decisions, recordOf(decision)] }, decision, context.node);
+      refused = undone.why;
+    }
   };
 }
 
+/** The rollback of the step that was declared, if it is still to be made. */
+async function ownRollback(
+  failure: FailureRecord,
+  context: RunContext,
+  config: LangGraphRunnableConfig,
+): Promise<UndoneStep | undefined> {
+  const { rollback, rolledBack = 0 } = failure;
+  if (rollback?.scope !== "step") return undefined;
+  // Somebody was asked already: what they answer counts.
+  if (wasAnswered(config)) return { kind: "refused", why: "it was not possible" };
+  if (rolledBack >= rollback.max)
+    return { kind: "refused", why: `it has been ${rolledBack} ${rolledBack === 1 ? "time" : "times"} already` };
+  return stepUndone(failure, rollback, context, config);
+}
+
+/** The step is run again as if for the first time, but for what is remembered of its failures. */
+function takenBack(failure: FailureRecord): Command {
+  return act({ ...failure, rolledBack: (failure.rolledBack ?? 0) + 1 }, { action: "retry" }, "");
+}
+
+async function stepUndone(
+  { scope, node }: FailureRecord,
+  wanted: {
+    readonly acceptStanding?: boolean | undefined;
+    readonly by?: string | undefined;
+    readonly reason?: string | undefined;
+  },
+  { persistence, threadId, emit }: RunContext,
+  config: LangGraphRunnableConfig,
+): Promise<UndoneStep> {
+  const ledger = persistence?.ledger;
+  if (ledger === undefined || threadId === undefined || scope === undefined)
+    return {
+      kind: "refused",
+      why: "the graph's checkpointer is not from openPersistence(): nothing is recorded that could be undone",
+    };
+  const { acceptStanding = false, by, reason } = wanted;
+  emit("rollback.started", { scope: "step", target: node, effects: 0, automatic: by === undefined });
+  const undone = await undoStep({ ledger, threadId, scope, acceptStanding, by, reason }, config);
+  const isUndone = undone.kind === "undone";
+  emit("rollback.finished", {
+    scope: "step",
+    outcome: isUndone ? "done" : "incomplete",
+    undone: isUndone ? undone.effects.length : 0,
+    failed: 0,
+  });
+  return undone;
+}
+
 /** A question without them is better than none. */
-async function effectsOf({ persistence, threadId }: RunContext): Promise<readonly StoredEffect[]> {
-  if (persistence?.ledger === undefined || threadId === undefined) return [];
+async function effectsOf({ persistence, threadId }: RunContext): Promise<readonly StoredEffect[] | undefined> {
+  if (persistence?.ledger === undefined || threadId === undefined) return undefined;
   try {
     return (await persistence.ledger.list(threadId)).filter((entry) => !isRollback(entry));
   } catch (error) {
@@ -70,15 +141,20 @@ async function effectsOf({ persistence, threadId }: RunContext): Promise<readonl
       `The effects of thread ${threadId} could not be read for a person to see: ${asError(error).message}`,
       "ResilienceWarning",
     );
-    return [];
+    return undefined;
   }
 }
 
-function ask(request: InterventionRequest, context: RunContext, config: LangGraphRunnableConfig): Decision {
+function ask(
+  request: InterventionRequest,
+  context: RunContext,
+  config: LangGraphRunnableConfig,
+): Decision | AskInstead {
   const offered = request.actions.map((offer) => offer.action);
+  const decision = decisionSchema(offered, request.fallbacks, true);
   try {
-    return interrupt<InterventionRequest, Decision>(request, {
-      responseSchema: decisionSchema(offered, request.fallbacks) as never,
+    return interrupt<InterventionRequest, Decision | AskInstead>(request, {
+      responseSchema: (request.automatic === undefined ? decision : z.union([decision, askInstead])) as never,
     });
   } catch (error) {
     if (isControlFlow(error))
@@ -87,14 +163,43 @@ function ask(request: InterventionRequest, context: RunContext, config: LangGrap
   }
 }
 
+const askInstead = z.strictObject({ action: z.literal(ASK_INSTEAD), why: z.string() });
+
+/** Once for each answer, however often the node is run again with it. */
+async function noteDecision(
+  decision: Decision,
+  { node }: FailureRecord,
+  question: number,
+  { emit, persistence, threadId }: RunContext,
+  config: LangGraphRunnableConfig,
+): Promise<void> {
+  const { action, by = "unnamed", reason } = decision;
+  const interventionId = taskId(config);
+  emit("human.decided", { interventionId, failedNode: node, action, by });
+  await persistence?.audit?.append({
+    v: 1,
+    id: `${interventionId}/${question}`,
+    at: systemClock.now(),
+    by,
+    what: "human.decided",
+    ...(threadId === undefined ? {} : { threadId }),
+    ...(reason === undefined ? {} : { reason }),
+    details: { node, decision: redact(decision) },
+  });
+}
+
 function act(failure: FailureRecord, decision: Decision, humanNode: string): Command {
   const reenter = (directive: Directive, input: unknown = failure.input, state: Record<string, unknown> = {}) => {
-    const { attempts, decisions, scope } = failure;
-    const stepped = scope === undefined ? {} : { scope };
+    const { attempts, decisions, scope, rolledBack } = failure;
+    const stepped = {
+      ...(scope === undefined ? {} : { scope }),
+      ...(rolledBack === undefined ? {} : { rolledBack }),
+    };
     const { sent, update } = sealReentry({ v: 1, input, directive, attempts, decisions, ...stepped });
     return new Command({ update: { ...state, ...update }, goto: [new Send(failure.node, sent)] });
   };
   switch (decision.action) {
+    case "rollback":
     case "retry":
       return reenter({ kind: "retry" });
     case "adjust": {

@@ -4,8 +4,9 @@ import { type Degradation, type FailureRecord, NODE_STEP } from "../core/records
 import { classifyError } from "../errors/classify.js";
 import { ConfigError, NodeFailedError } from "../errors/own-errors.js";
 import { attemptsOfEnded } from "./attempt-history.js";
+import { setBarrierEvery } from "./checkpoint-barrier.js";
 import { scopeOf } from "./effects/effect-scope.js";
-import { REENTRIES, reentryOf } from "./envelope.js";
+import { REENTRIES, reentryOf, sealReentry } from "./envelope.js";
 import { type HumanInterventionOptions, type HumanTask, humanIntervention } from "./human-intervention.js";
 import {
   attachErrorHandler,
@@ -22,6 +23,8 @@ import { DEGRADATIONS } from "./provenance.js";
 import { nextRung, resilientMark } from "./resilient.js";
 
 export interface RecoveryOptions extends HumanInterventionOptions {
+  /** So many supersteps make a barrier to go back to, named "step 10"; none by default. See checkpointBarrier. */
+  readonly barrierEvery?: number;
   /** Name of the human node in the graph; default "humanIntervention". */
   readonly humanNode?: string;
   /** A node of your own in place of the built-in one, for instance from nodes/human-intervention.ts. */
@@ -40,7 +43,11 @@ export interface RecoveryOptions extends HumanInterventionOptions {
  * a decorated node that LangGraph is to retry as well; from `compile` for a decorated node that was added later
  */
 export function installRecovery<B extends object>(builder: B, options: RecoveryOptions = {}): B {
-  const { humanNode = "humanIntervention", node, ...asked } = options;
+  const { humanNode = "humanIntervention", node, barrierEvery, ...asked } = options;
+  if (barrierEvery !== undefined && !(Number.isInteger(barrierEvery) && barrierEvery > 0))
+    throw new ConfigError(
+      `installRecovery(): option "barrierEvery" has to be a whole number of supersteps from 1 on, not ${String(barrierEvery)}`,
+    );
   const inner = builderOf(builder);
   if (inner === undefined)
     throw new ConfigError("installRecovery(): expected a StateGraph before compile(); got something else");
@@ -66,6 +73,7 @@ export function installRecovery<B extends object>(builder: B, options: RecoveryO
       `installRecovery(): node "${twice}" has a ${option} beside resilient(), which knows nothing of the rungs within it; drop it and give resilient(node, { ${own} })`,
     );
   }
+  if (barrierEvery !== undefined) setBarrierEvery(builder, barrierEvery);
   addHumanNode(builder, inner, humanNode, node ?? humanIntervention(asked), wrapped);
   const handled = wrapped.filter((name) => inner.nodes[name]?.errorHandlerNode === undefined);
   attachErrorHandler(inner, handled, [humanNode], (input, error, config) =>
@@ -99,12 +107,36 @@ async function onFailure(
     : await leftBehind(inner, name, input, config);
   // The record of a failure dies with its process; without its attempts the step is tried anew rather than guessed at.
   // The same holds for a failure that ended the run: whoever resumes has presumably mended what was wrong.
-  if (failure === undefined) return new Command({ goto: [new Send(name, input)] });
+  if (failure === undefined) return triedAnew(name, input, config);
   // Not the error itself: LangGraph holds what it has handed to a handler for handled, and would go on as if it were.
   if (nextRung(failure) !== "human") throw new NodeFailedError(name, failure.report.category, error);
   const routes = routesByCommand(inner, name, humanNode) ? { routesByItself: true as const } : {};
-  const task: HumanTask = { failure: { ...failure, node: name, ...routes } };
+  const task: HumanTask = { failure: { ...failure, node: name, ...routes, ...declaredRollback(inner, name) } };
   return new Command({ goto: [new Send(humanNode, task)] });
+}
+
+/** The same step, so that what it has done already is not done again. */
+function triedAnew(node: string, given: unknown, config: LangGraphRunnableConfig): Command {
+  const reentry = reentryOf(given, config);
+  const { sent, update } = sealReentry({
+    v: 1,
+    input: given,
+    attempts: [],
+    decisions: [],
+    scope: scopeOf(config, failedTaskNamespace(config)),
+    ...reentry,
+    directive: { kind: "retry" },
+  });
+  return new Command({ update, goto: [new Send(node, sent)] });
+}
+
+/** What is taken back before a person is asked, where the node has declared that. */
+function declaredRollback(inner: BuilderLike, node: string): Pick<FailureRecord, "rollback"> {
+  const spec = inner.nodes[node];
+  const policy = spec === undefined ? undefined : resilientMark(functionOfNode(spec))?.policy;
+  if (policy === undefined || policy.rollback === false || policy.humanAfter !== "rollback") return {};
+  const { transaction } = policy;
+  return { rollback: { ...policy.rollback, ...(transaction === undefined ? {} : { transaction: transaction.name }) } };
 }
 
 /** The failure of a step whose process died before a person could be asked, from the attempts it has left in the store. */
@@ -136,6 +168,7 @@ async function leftBehind(
     fallbacks: declared.map((step) => step.name),
     decisions: reentry?.decisions ?? [],
     scope: reentry?.scope ?? scopeOf(config, failedTaskNamespace(config)),
+    ...(reentry?.rolledBack === undefined ? {} : { rolledBack: reentry.rolledBack }),
   };
 }
 
@@ -153,6 +186,7 @@ function unrecorded(node: string, given: unknown, error: Error, config: LangGrap
     fallbacks: [],
     decisions: reentry?.decisions ?? [],
     scope: reentry?.scope ?? scopeOf(config, failedTaskNamespace(config)),
+    ...(reentry?.rolledBack === undefined ? {} : { rolledBack: reentry.rolledBack }),
   };
 }
 

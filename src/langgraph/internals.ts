@@ -238,11 +238,15 @@ export function hasInterrupt(
   return pendingWrites.some(([, channel]) => channel === "__interrupt__");
 }
 
-/** The tasks of a checkpoint whose question was answered, although the task failed after it. */
-export function answeredTasks(
+/**
+ * How many questions of each task of a checkpoint were answered, although the task did not end. Assumption: the answers
+ * of a task are one pending write, a list of them.
+ */
+export function answersOf(
   pendingWrites: readonly (readonly [taskId: string, channel: string, value: unknown])[],
-): ReadonlySet<string> {
-  return new Set(pendingWrites.filter(([, channel]) => channel === "__resume__").map(([taskId]) => taskId));
+): ReadonlyMap<string, number> {
+  const answers = pendingWrites.filter(([, channel]) => channel === "__resume__");
+  return new Map(answers.map(([taskId, , value]) => [taskId, Array.isArray(value) ? value.length : 1]));
 }
 
 /**

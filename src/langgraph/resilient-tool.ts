@@ -14,7 +14,10 @@ import { finishedTool } from "./tool-generator.js";
 /** What the tool is called with, once LangChain has checked it against the schema. */
 type ToolInput<T> = T extends StructuredToolInterface<infer _Schema, infer Input> ? Input : unknown;
 
-export type ResilientToolOptions<T> = Omit<ResilientOptions<ToolInput<T>, unknown>, "humanAfter" | "name">;
+export type ResilientToolOptions<T> = Omit<
+  ResilientOptions<ToolInput<T>, unknown>,
+  "humanAfter" | "rollback" | "transaction" | "name"
+>;
 
 /** Of a tool, what is wrapped: what LangChain calls once it has parsed the input. */
 interface Callable {

@@ -176,6 +176,7 @@ function failureRecord(
     fallbacks: ladder.fallbacks.map((step) => step.name),
     decisions: reentry?.decisions ?? [],
     scope: reentry?.scope ?? scopeOf(config),
+    ...(reentry?.rolledBack === undefined ? {} : { rolledBack: reentry.rolledBack }),
   };
 }
 

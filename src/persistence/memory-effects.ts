@@ -1,6 +1,8 @@
+import type { AuditEntry } from "../core/audit-ports.js";
 import type { EffectEntry, EffectLedger, EffectMove, EffectState, StoredEffect } from "../core/effect-ports.js";
 import type { HeldLease } from "../core/run-hold.js";
 import { jsonText } from "./json-text.js";
+import type { MemoryAudit } from "./memory-audit.js";
 import type { MemoryLocks } from "./memory-locks.js";
 
 interface Row extends Pick<EffectEntry, "key" | "epoch" | "effect" | "place" | "state" | "change"> {
@@ -14,10 +16,12 @@ export class MemoryEffects implements EffectLedger {
   /** By thread, then by key and epoch, in the order of intent. */
   readonly #threads = new Map<string, Map<string, Row>>();
   readonly #locks: Pick<MemoryLocks, "isHeld">;
+  readonly #audit: Pick<MemoryAudit, "add">;
   #lastSeq = 0;
 
-  constructor(locks: Pick<MemoryLocks, "isHeld">) {
+  constructor(locks: Pick<MemoryLocks, "isHeld">, audit: Pick<MemoryAudit, "add">) {
     this.#locks = locks;
+    this.#audit = audit;
   }
 
   async look(
@@ -37,15 +41,22 @@ export class MemoryEffects implements EffectLedger {
     };
   }
 
-  async move(entry: EffectEntry, from: readonly EffectState[], lease?: HeldLease): Promise<EffectMove> {
+  async move(
+    entry: EffectEntry,
+    from: readonly EffectState[],
+    lease?: HeldLease,
+    audit?: AuditEntry,
+  ): Promise<EffectMove> {
     const { threadId, key, epoch, effect, place, state, change } = entry;
     const json = jsonText(`Effect "${effect}"`, entry);
     if (lease !== undefined && !this.#locks.isHeld(lease)) return "lease lost";
     const rows = this.#threads.get(threadId) ?? new Map<string, Row>();
     const at = JSON.stringify([key, epoch]);
     const row = rows.get(at);
-    if (row?.change === change) return "moved";
-    if (row === undefined ? from.length > 0 : !from.includes(row.state)) return "refused";
+    const isRepeated = row?.change === change;
+    if (!isRepeated && (row === undefined ? from.length > 0 : !from.includes(row.state))) return "refused";
+    if (audit !== undefined) this.#audit.add(audit);
+    if (isRepeated) return "moved";
     if (row === undefined) this.#lastSeq += 1;
     rows.set(at, { key, epoch, effect, place, state, change, json, seq: row?.seq ?? this.#lastSeq });
     this.#threads.set(threadId, rows);

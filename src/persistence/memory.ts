@@ -15,6 +15,7 @@ import { runHoldOf } from "../core/run-hold.js";
 import { LeaseLostError } from "../errors/persistence-errors.js";
 import { graphOf } from "./graph-of.js";
 import { MemoryAttempts } from "./memory-attempts.js";
+import { MemoryAudit } from "./memory-audit.js";
 import { createMemoryCache } from "./memory-cache.js";
 import { MemoryEffects } from "./memory-effects.js";
 import { MemoryLocks } from "./memory-locks.js";
@@ -31,7 +32,8 @@ class TrackedMemorySaver extends MemorySaver {
   readonly attempts = new MemoryAttempts();
   readonly streams = new MemoryStreams();
   readonly locks = new MemoryLocks();
-  readonly ledger = new MemoryEffects(this.locks);
+  readonly audit = new MemoryAudit();
+  readonly ledger = new MemoryEffects(this.locks, this.audit);
   readonly #strict: boolean;
 
   constructor(strict: boolean) {
@@ -92,6 +94,7 @@ export const memoryPlugin: PersistencePlugin = {
       threads: saver.threads,
       ...byTheRules({
         attempts: saver.attempts,
+        audit: saver.audit,
         breakers: createMemoryVersioned(),
         cache: createMemoryCache(),
         ledger: saver.ledger,

@@ -128,6 +128,26 @@ export const ownMigrations: readonly ((schema: string) => string)[] = [
     primary key (thread_id, key, epoch)
   );
   create index lgr_effects_newest on "${schema}".lgr_effects (thread_id, effect, place, seq)`,
+  // Refused by the table itself, so that other programs cannot either. A statement as such, whether or not it finds rows.
+  (schema) => `create table "${schema}".lgr_audit (
+    seq bigint generated always as identity primary key,
+    id text not null unique,
+    at timestamptz not null,
+    by text not null,
+    what text not null,
+    thread_id text,
+    entry json not null
+  );
+  create index lgr_audit_thread on "${schema}".lgr_audit (thread_id, seq);
+  create index lgr_audit_at on "${schema}".lgr_audit (at);
+  create function "${schema}".lgr_audit_refuse() returns trigger language plpgsql as $refuse$
+  begin
+    raise exception '% on lgr_audit is refused: the audit log is append-only', tg_op
+      using errcode = 'insufficient_privilege', hint = 'Add an entry that says what was wrong with the earlier one.';
+  end
+  $refuse$;
+  create trigger lgr_audit_append_only before update or delete or truncate on "${schema}".lgr_audit
+    for each statement execute function "${schema}".lgr_audit_refuse()`,
 ];
 
 /** The tables of the stock saver alone. */

@@ -2,6 +2,7 @@ import type { EffectEntry, EffectLedger, EffectMove, StoredEffect } from "../cor
 import { jsonText } from "./json-text.js";
 import { textArray } from "./native/binary-array.js";
 import { few, lookUp } from "./native/look-up.js";
+import { addAuditSql, auditValues } from "./sql-audit.js";
 import type { SqlPool } from "./sql-pool.js";
 import { repeatableQuery } from "./sql-query.js";
 import { fromStorableJson, fromStorableText, toStorableJson, toStorableText } from "./storable-text.js";
@@ -23,31 +24,37 @@ interface WayRow {
  * that nobody takes it over in between.
  *
  * @param write gives a row where the entry is stored, by this statement or by an earlier try of it whose reply was lost
+ * @param audit adds to the audit log for each row of `moved`; "" for nothing
  */
-const moveSql = (schema: string, write: string) => `
+const moveSql = (schema: string, write: string, audit: string) => `
   with held as materialized (
     select 1 from "${schema}".lgr_locks l
     where l.name = $1::text and l.token = $2::int8 and l.expires_at > now() for share
   ), allowed as materialized (
     select $1::text is null or exists (select 1 from held) as so
-  ), moved as (${write} returning 1)
+  ), moved as (${write} returning 1)${audit === "" ? "" : `, audited as (${audit})`}
   select case when not (select so from allowed) then 'lease lost'
     when exists (select 1 from moved) then 'moved' else 'refused' end as came`;
 
+/** Behind the parameters of the move itself stand those of its entry in the audit log. */
+const auditOf = (schema: string, audited: boolean, first: number) =>
+  audited ? addAuditSql(schema, first, "from moved") : "";
+
 /** The update changes nothing: without one a conflict gives no row, whoever wrote the one that is there. */
-export const intendSql = (schema: string) =>
+export const intendSql = (schema: string, audited = false) =>
   moveSql(
     schema,
     `insert into "${schema}".lgr_effects as e (thread_id, key, epoch, effect, place, state, change, entry)
     select $3::text, $4::text, $5::int, $9::text, $10::text, $6::text, $7::text, $8::json from allowed where so
     on conflict (thread_id, key, epoch) do update set change = e.change where e.change = excluded.change`,
+    auditOf(schema, audited, 11),
   );
 
 /**
  * Whether it is the same change again is asked of the row itself: an earlier try may still be under way, and a row that
  * had to be waited for is looked at anew.
  */
-export const changeSql = (schema: string) =>
+export const changeSql = (schema: string, audited = false) =>
   moveSql(
     schema,
     `update "${schema}".lgr_effects e set change = $7::text,
@@ -55,6 +62,7 @@ export const changeSql = (schema: string) =>
       entry = case when e.change = $7::text then e.entry else $8::json end
     where (select so from allowed) and e.thread_id = $3::text and e.key = $4::text and e.epoch = $5::int
       and (e.change = $7::text or e.state = any($9::text[]))`,
+    auditOf(schema, audited, 10),
   );
 
 export const lookSql = (schema: string) => `
@@ -89,7 +97,7 @@ export function createSqlEffects(open: () => Promise<SqlPool>, schema: string): 
       const rows = await query<Row & { what: "found" | "newest" }>(lookSql(schema), values);
       return Object.fromEntries(rows.map((row) => [row.what, toStored(row)]));
     },
-    async move(entry, from, lease) {
+    async move(entry, from, lease, audit) {
       const { threadId, key, epoch, effect, place, state, change } = entry;
       const values: unknown[] = [
         lease === undefined ? null : toStorableText(lease.name),
@@ -101,14 +109,14 @@ export function createSqlEffects(open: () => Promise<SqlPool>, schema: string): 
         toStorableText(change),
         toStorableJson(jsonText(`Effect "${effect}"`, entry)),
       ];
-      const rows =
-        from.length === 0
-          ? await query<{ came: EffectMove }>(intendSql(schema), [
-              ...values,
-              toStorableText(effect),
-              toStorableText(place),
-            ])
-          : await query<{ came: EffectMove }>(changeSql(schema), [...values, textArray(from)]);
+      const isNew = from.length === 0;
+      const others = isNew ? [toStorableText(effect), toStorableText(place)] : [textArray(from)];
+      const audited = audit !== undefined;
+      const rows = await query<{ came: EffectMove }>((isNew ? intendSql : changeSql)(schema, audited), [
+        ...values,
+        ...others,
+        ...(audited ? auditValues(audit) : []),
+      ]);
       return rows[0]?.came ?? "refused";
     },
     async way({ threadId, namespace, checkpointId }, until) {

@@ -13,6 +13,7 @@ import type { RetentionSettings } from "./retention/retention-options.js";
 import { createSqlRetention } from "./retention/sql-retention.js";
 import type { ResilientPostgresSaver } from "./saver.js";
 import { createSqlAttempts } from "./sql-attempts.js";
+import { createSqlAudit } from "./sql-audit.js";
 import { createSqlCache } from "./sql-cache.js";
 import { createSqlEffects } from "./sql-effects.js";
 import { createSqlLocks } from "./sql-locks.js";
@@ -89,6 +90,7 @@ export function openSqlPersistence(source: SqlSource): Persistence {
   const pool = async () => (await opened()).pool;
   const stores = byTheRules({
     attempts: createSqlAttempts(pool, schema),
+    audit: createSqlAudit(pool, schema),
     breakers: createSqlVersioned(pool, schema, "lgr_breakers"),
     cache: createSqlCache(pool, schema),
     ledger: createSqlEffects(pool, schema),

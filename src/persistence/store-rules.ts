@@ -1,12 +1,15 @@
-/** What holds for the stores of every plugin: crash points around each durable write, and no secrets in error reports. */
+/** What holds for the stores of every plugin: crash points around each durable write, and no secrets where people look. */
+import type { AuditLog } from "../core/audit-ports.js";
 import { crashPoint } from "../core/crash-points.js";
 import type { EffectLedger } from "../core/effect-ports.js";
 import { redactText } from "../core/redact.js";
 import type { AttemptStore, LeaseStore, ResultCache, StreamStore, VersionedStore } from "../core/store-ports.js";
 import type { ErrorReport } from "../errors/report.js";
+import { storableAuditEntry } from "./audit-rules.js";
 
 export interface PlainStores {
   readonly attempts: AttemptStore;
+  readonly audit: AuditLog;
   readonly breakers: VersionedStore;
   readonly cache: ResultCache;
   readonly ledger: EffectLedger;
@@ -16,7 +19,7 @@ export interface PlainStores {
 
 /** The stores as a plugin hands them out. */
 export function byTheRules(plain: PlainStores): PlainStores {
-  const { attempts, breakers, cache, ledger, locks, streams } = plain;
+  const { attempts, audit, breakers, cache, ledger, locks, streams } = plain;
   return {
     attempts: {
       load: (scope) => attempts.load(scope),
@@ -26,6 +29,10 @@ export function byTheRules(plain: PlainStores): PlainStores {
         ),
       mark: (scope, state) => written("attempts.mark", () => attempts.mark(scope, state)),
       clear: (scope) => written("attempts.clear", () => attempts.clear(scope)),
+    },
+    audit: {
+      append: (entry) => written("audit.append", async () => audit.append(storableAuditEntry(entry))),
+      list: (filter) => audit.list(filter),
     },
     breakers: {
       read: (key) => breakers.read(key),
@@ -43,12 +50,13 @@ export function byTheRules(plain: PlainStores): PlainStores {
       look: (threadId, key, like) => ledger.look(threadId, key, like),
       list: (threadId) => ledger.list(threadId),
       ...(ledger.way === undefined ? {} : { way: ledger.way.bind(ledger) }),
-      move: (entry, from, lease) =>
-        written(`ledger.move.${entry.state}`, () =>
+      move: (entry, from, lease, said) =>
+        written(`ledger.move.${entry.state}`, async () =>
           ledger.move(
             entry.error === undefined ? entry : { ...entry, error: withoutSecrets(entry.error) },
             from,
             lease,
+            said && storableAuditEntry(said),
           ),
         ),
     },

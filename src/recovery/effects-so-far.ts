@@ -41,7 +41,7 @@ export function openEffects(failure: FailureRecord, entries: readonly StoredEffe
 }
 
 /** A graph that the step called has frames of its own beneath those of the step. */
-function isWithin(inner: EffectScope, outer: EffectScope): boolean {
+export function isWithin(inner: EffectScope, outer: EffectScope): boolean {
   return outer.every((frame, depth) => {
     const own = inner[depth];
     return own?.taskId === frame.taskId && own.checkpointId === frame.checkpointId;

@@ -1,18 +1,21 @@
 import { z } from "zod";
-import type { StoredEffect } from "../core/effect-ports.js";
-import type { AttemptRecord, DecisionRecord, FailureRecord } from "../core/records.js";
+import type { EffectScope, StoredEffect } from "../core/effect-ports.js";
+import type { AttemptRecord, DecisionRecord, DeclaredRollback, FailureRecord } from "../core/records.js";
 import { redact, redactText } from "../core/redact.js";
 import { shellQuote } from "../core/shell-quote.js";
 import { DecisionRefusedError } from "../errors/own-errors.js";
 import type { ErrorReport } from "../errors/report.js";
 import { ACTION_TEXTS, type Action, actionSchema, type Decision, decisionSchema } from "./decision.js";
 import { openEffects, type ShownEffect, shownEffects } from "./effects-so-far.js";
+import { affectedBy, planned, type RollbackPlan } from "./rollback-plan.js";
 import { type Suggestion, suggestAction } from "./suggestion.js";
 
 /** Everything a person needs to decide. This is the value of the interrupt: plain data, redacted, versioned. */
 export interface InterventionRequest {
   readonly v: 1;
   readonly kind: "intervention";
+  /** Which of the questions of its task it is; absent for the first. */
+  readonly question?: number;
   /** The node that failed. */
   readonly node: string;
   /** The nodes of the graphs around, outermost first; absent for a node of the root graph. */
@@ -27,6 +30,12 @@ export interface InterventionRequest {
   readonly fallbacks: readonly string[];
   /** What the thread did to the outside world: the last 20, oldest first; absent where nothing is recorded. */
   readonly effects?: readonly ShownEffect[];
+  /** The step at its first execution, as the ledger of effects knows it. */
+  readonly scope?: EffectScope;
+  /** What a rollback of the step would do; absent where nothing is recorded. */
+  readonly rollback?: StepRollback;
+  /** What the node has declared to be taken back by itself: whoever runs the thread does, before anybody is asked. */
+  readonly automatic?: DeclaredRollback;
   /** What people have decided about this step so far, oldest first. */
   readonly decisions: readonly DecisionRecord[];
   /** The step's input, secrets hidden and long values shortened. */
@@ -39,6 +48,11 @@ export interface InterventionRequest {
   readonly resumeCommand: string;
 }
 
+/** The plan of a rollback of scope "step", and why one that was to be made by itself was not. */
+export interface StepRollback extends Pick<RollbackPlan, "undo" | "doubtful" | "stays"> {
+  readonly refused?: string;
+}
+
 export interface RequestContext {
   readonly threadId?: string | undefined;
   /** The alias people use; the thread ID where there is none. */
@@ -46,8 +60,14 @@ export interface RequestContext {
   readonly graph?: string | undefined;
   readonly within?: readonly string[] | undefined;
   readonly checkpoint?: { readonly id: string; readonly step?: number } | undefined;
-  /** Of the thread, in the order of intent. */
+  /** Of the thread, in the order of intent; absent where there is no ledger. */
   readonly effects?: readonly StoredEffect[] | undefined;
+  /** How many questions its task has asked before. */
+  readonly question?: number;
+  /** Why the rollback that the node has declared was not made. */
+  readonly refused?: string | undefined;
+  /** The rollback that is to be made by whoever runs the thread. */
+  readonly automatic?: DeclaredRollback | undefined;
 }
 
 export function interventionRequest(
@@ -55,16 +75,21 @@ export function interventionRequest(
   offered: readonly Action[],
   context: RequestContext,
 ): InterventionRequest {
-  const actions = offered.filter((action) => isPossible(action, failure));
+  const { effects = [], automatic, refused, question = 0 } = context;
+  const actions = offered.filter((action) => isPossible(action, failure, context));
   const thread = context.threadName ?? context.threadId ?? "THREAD";
-  const { effects = [] } = context;
-  const suggestion = suggestAction(failure, actions, { thread, effects: openEffects(failure, effects) });
+  const suggestion =
+    automatic === undefined
+      ? suggestAction(failure, actions, { thread, effects: openEffects(failure, effects) })
+      : declaredSuggestion(automatic);
+  const rollback = context.effects === undefined ? undefined : stepRollback(failure, effects, refused);
   const tried = [
     ...new Set(failure.attempts.filter((attempt) => attempt.step !== "node").map((attempt) => attempt.step)),
   ];
   return {
     v: 1,
     kind: "intervention",
+    ...(question === 0 ? {} : { question }),
     node: failure.node,
     ...(context.within === undefined ? {} : { within: context.within }),
     ...(context.threadId === undefined ? {} : { threadId: context.threadId }),
@@ -75,6 +100,9 @@ export function interventionRequest(
     fallbacksTried: tried,
     fallbacks: failure.fallbacks,
     ...(effects.length === 0 ? {} : { effects: shownEffects(effects) }),
+    ...(failure.scope === undefined ? {} : { scope: failure.scope }),
+    ...(rollback === undefined ? {} : { rollback }),
+    ...(automatic === undefined ? {} : { automatic }),
     decisions: failure.decisions,
     input: redact(failure.input),
     ...(context.checkpoint === undefined ? {} : { checkpoint: context.checkpoint }),
@@ -84,7 +112,7 @@ export function interventionRequest(
       description: ACTION_TEXTS[action],
       schema: z.toJSONSchema(actionSchema(action, failure.fallbacks)),
     })),
-    resumeCommand: `npx lgr resume ${shellQuote(thread)} ${suggestedFlags(suggestion, failure)}`,
+    resumeCommand: `npx lgr resume ${shellQuote(thread)} ${suggestedFlags(suggestion, failure, automatic)}`,
   };
 }
 
@@ -114,15 +142,53 @@ export function checkDecision(request: InterventionRequest, given: unknown): Dec
   });
 }
 
-function suggestedFlags({ action, parameters }: Suggestion, failure: FailureRecord): string {
+function suggestedFlags(
+  { action, parameters }: Suggestion,
+  failure: FailureRecord,
+  automatic: DeclaredRollback | undefined,
+): string {
+  if (action === "rollback" && automatic !== undefined) return `--action rollback --scope ${automatic.scope}`;
   if (action === "adjust") return `--action adjust --parameters ${shellQuote(JSON.stringify(parameters ?? {}))}`;
   return action === "fallback"
     ? `--action fallback --step ${shellQuote(failure.fallbacks[0] ?? "")}`
     : `--action ${action}`;
 }
 
-function isPossible(action: Action, { fallbacks, routesByItself }: FailureRecord): boolean {
-  return action === "fallback" ? fallbacks.length > 0 : action !== "provide" || routesByItself !== true;
+function isPossible(
+  action: Action,
+  { fallbacks, routesByItself }: FailureRecord,
+  { effects }: Pick<RequestContext, "effects">,
+): boolean {
+  switch (action) {
+    case "fallback":
+      return fallbacks.length > 0;
+    case "provide":
+      return routesByItself !== true;
+    case "rollback":
+      return effects !== undefined;
+    default:
+      return true;
+  }
+}
+
+/** The plan alone: what is looked up first may come out otherwise. */
+function stepRollback(failure: FailureRecord, effects: readonly StoredEffect[], refused?: string): StepRollback {
+  const { scope } = failure;
+  const { undo, doubtful, stays } = affectedBy(effects, new Set(), { steps: scope === undefined ? [] : [scope] });
+  return {
+    undo: undo.map((entry) => planned(entry)),
+    doubtful: doubtful.map((entry) => planned(entry)),
+    stays: stays.map(([entry, why]) => planned(entry, why)),
+    ...(refused === undefined ? {} : { refused }),
+  };
+}
+
+function declaredSuggestion({ scope, transaction }: DeclaredRollback): Suggestion {
+  const what = transaction === undefined ? scope : `${scope} "${transaction}"`;
+  return {
+    action: "rollback",
+    reason: `The node declares that its ${what} is rolled back when it fails; runThread, resumeThread and lgr do so by themselves.`,
+  };
 }
 
 function summaryOf(failure: FailureRecord, tried: readonly string[]): string {

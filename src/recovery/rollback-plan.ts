@@ -1,7 +1,9 @@
 /** What a rollback is going to do, and what it did. Plain data. */
-import type { StoredEffect } from "../core/effect-ports.js";
+import type { EffectScope, StoredEffect } from "../core/effect-ports.js";
 import { mayStand } from "../effects/effect.js";
 import { knownEffect } from "../effects/known-effects.js";
+import { isWithin } from "./effects-so-far.js";
+import type { RollbackScope } from "./rollback-target.js";
 
 /** An effect, for people and machines: nothing of its input or receipt. */
 export interface PlannedEffect {
@@ -17,6 +19,8 @@ export interface RollbackPlan {
   readonly threadId: string;
   /** The alias, where the thread has one. */
   readonly name?: string;
+  readonly scope: RollbackScope;
+  /** Where the thread stands after it; with scope "step" where it stands now. */
   readonly target: {
     readonly checkpointId: string;
     readonly step: number;
@@ -51,6 +55,9 @@ export interface Affected {
   readonly stays: readonly (readonly [entry: StoredEffect, why: string])[];
 }
 
+/** Of all the steps since the target, those of these nodes of the root graph, or these steps. Plain data. */
+export type AffectedOnly = { readonly nodes: readonly string[] } | { readonly steps: readonly EffectScope[] };
+
 /**
  * Effects of the steps from the target on, on this branch; those whose receipt was taken over from another branch are
  * that one's.
@@ -58,18 +65,26 @@ export interface Affected {
  * @param entries of the thread, in the order of intent
  * @param from IDs of the checkpoints of the root graph from the target to the head
  */
-export function affectedBy(entries: readonly StoredEffect[], from: ReadonlySet<string>): Affected {
+export function affectedBy(entries: readonly StoredEffect[], from: ReadonlySet<string>, only?: AffectedOnly): Affected {
   const undo: StoredEffect[] = [];
   const doubtful: StoredEffect[] = [];
   const stays: [StoredEffect, string][] = [];
   for (const entry of entries.toReversed()) {
-    if (!from.has(entry.scope[0]?.checkpointId ?? "") || entry.origin !== undefined || !mayStand(entry)) continue;
+    if (!isMeant(entry, from, only) || entry.origin !== undefined || !mayStand(entry)) continue;
     const why = whyItStays(entry);
     if (entry.state === "dispatched" || entry.state === "unknown") doubtful.push(entry);
     else if (why === undefined) undo.push(entry);
     else stays.push([entry, why]);
   }
   return { undo, doubtful, stays };
+}
+
+/** A step is known by its first execution, which may be further back than the head it failed at. */
+function isMeant({ scope }: StoredEffect, from: ReadonlySet<string>, only: AffectedOnly | undefined): boolean {
+  if (only !== undefined && "steps" in only) return only.steps.some((step) => isWithin(scope, step));
+  const [outermost] = scope;
+  if (outermost === undefined || !from.has(outermost.checkpointId)) return false;
+  return only === undefined || only.nodes.includes(outermost.node);
 }
 
 /** Undefined where it can be undone. */

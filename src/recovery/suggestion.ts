@@ -44,6 +44,7 @@ const substitutes: Readonly<Record<Action, readonly Action[]>> = {
   adjust: ["retry"],
   retry: ["adjust", "provide"],
   provide: ["adjust", "retry"],
+  rollback: ["retry", "escalate"],
   abort: ["escalate"],
 };
 

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { parseOptions } from "../core/options.js";
 import type { Persistence } from "../core/ports.js";
 import { attemptCases } from "./attempt-cases.js";
+import { auditCases } from "./audit-cases.js";
 import { cacheCases } from "./cache-cases.js";
 import { checkpointCases } from "./checkpoint-cases.js";
 import type { Contract } from "./contract.js";
@@ -38,12 +39,13 @@ interface Hooks {
 export type TestFunctions = NestedTests & (HooksOfAll | Hooks);
 
 /** Stores that a plugin may have beside checkpoints, threads and LangGraph's long-term store. */
-const optionalStores = ["attempts", "breakers", "cache", "ledger", "locks", "streams"] as const;
+const optionalStores = ["attempts", "audit", "breakers", "cache", "ledger", "locks", "streams"] as const;
 
 export type OptionalStore = (typeof optionalStores)[number];
 
 const casesOf: Record<OptionalStore, (contract: Contract) => void> = {
   attempts: attemptCases,
+  audit: auditCases,
   breakers: versionedCases,
   cache: cacheCases,
   ledger: effectCases,

@@ -7,6 +7,7 @@ import {
   changedEffect,
   failedAttempt,
   metadata,
+  newAuditEntry,
   newCheckpoint,
   newEffect,
   newScope,
@@ -52,19 +53,25 @@ export function reopenCases({ describe, it, opened }: Contract, reopen: () => Pr
     });
 
     it("finds what is in the other stores, and may go on with it", async () => {
-      const { attempts, breakers, cache, ledger, streams } = opened();
-      const [scope, stream, effect, key] = [newScope(), newStream(), newEffect(), randomUUID()];
+      const { attempts, audit, breakers, cache, ledger, streams } = opened();
+      const [scope, stream, effect, said, key] = [newScope(), newStream(), newEffect(), newAuditEntry(), randomUUID()];
       await attempts?.append(scope, failedAttempt(1));
       await attempts?.mark(scope, "paused");
       await breakers?.write(key, { kind: "open" }, 0);
       await cache?.put(key, "answer", 60_000);
       await streams?.append(stream, streamPart(0));
       await ledger?.move(effect, []);
+      await audit?.append(said);
       await withAnother(async (other) => {
         if (attempts !== undefined)
           equals(await other.attempts?.load(scope), { attempts: [failedAttempt(1)], state: "paused" });
         if (cache !== undefined) contains(await other.cache?.get(key), { value: "answer" });
         if (streams !== undefined) equals((await other.streams?.load(stream))?.text, "part 0. ");
+        if (audit !== undefined) {
+          contains((await other.audit?.list({ threadId: said.threadId }))?.[0], said);
+          await other.audit?.append(said);
+          equals((await audit.list({ threadId: said.threadId })).length, 1);
+        }
         if (ledger !== undefined) {
           equals(await other.ledger?.list(effect.threadId), await ledger.list(effect.threadId));
           const dispatched = changedEffect(effect, "dispatched");

@@ -1,6 +1,7 @@
 /** What the cases store. Every thread, key and name is new, so that no case sees another's. */
 import { randomUUID } from "node:crypto";
 import { type Checkpoint, emptyCheckpoint, uuid6 } from "@langchain/langgraph-checkpoint";
+import type { AuditEntry } from "../core/audit-ports.js";
 import type { EffectEntry, EffectState } from "../core/effect-ports.js";
 import type { AttemptRecord } from "../core/records.js";
 import type { AttemptScope, StreamPart, StreamScope } from "../core/store-ports.js";
@@ -50,6 +51,17 @@ export const changedEffect = (
   state: EffectState,
   fields: Partial<EffectEntry> = {},
 ): EffectEntry => ({ ...entry, state, change: randomUUID(), ...fields });
+
+/** An entry of the audit log about a thread of its own. */
+export const newAuditEntry = (fields: Partial<AuditEntry> = {}): AuditEntry & { readonly threadId: string } => ({
+  v: 1,
+  id: randomUUID(),
+  at: 1_700_000_000_000,
+  by: "Ada",
+  what: "human.decided",
+  threadId: randomUUID(),
+  ...fields,
+});
 
 export const newStream = (): StreamScope => ({
   threadId: randomUUID(),

@@ -6,6 +6,7 @@ import { persistenceContract } from "langgraph-resilience/testing";
 import * as test from "vitest";
 import { afterAll, beforeAll } from "vitest";
 import { createFolder } from "../support/databases.js";
+import { appendOnlyContract } from "./append-only-contract.js";
 import { crashPointsContract, ownStores } from "./stores-contract.js";
 
 // Starting an embedded Postgres takes seconds, so one serves the file, and each caller gets a schema of its own.
@@ -39,3 +40,4 @@ const schema = `s${randomUUID()}`;
 const openAgain = () => openPersistence(address, { schema });
 persistenceContract({ name: "pglite:", open: openAgain, reopen: openAgain, stores: ownStores, test });
 crashPointsContract("pglite:", openAgain);
+appendOnlyContract("pglite:", openAgain);

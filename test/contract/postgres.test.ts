@@ -5,6 +5,7 @@ import { ResilientPostgresSaver } from "langgraph-resilience/persistence";
 import { persistenceContract } from "langgraph-resilience/testing";
 import * as test from "vitest";
 import { createDatabase, describeOnPostgres, type TestDatabase } from "../support/databases.js";
+import { appendOnlyContract } from "./append-only-contract.js";
 import { crashPointsContract, ownStores } from "./stores-contract.js";
 
 const ends = new Map<BaseCheckpointSaver, () => Promise<void>>();
@@ -52,4 +53,5 @@ describeOnPostgres("PostgreSQL", () => {
   const open = () => openPersistence(database.url);
   persistenceContract({ name: "postgres:", open, reopen: open, stores: ownStores, test });
   crashPointsContract("postgres:", open);
+  appendOnlyContract("postgres:", open);
 });

@@ -7,18 +7,26 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type CrashPoint, onCrashPoint } from "../../src/core/crash-points.js";
 import type { Persistence } from "../../src/core/ports.js";
 import type { LaterStores } from "../../src/core/store-ports.js";
-import { changedEffect, failedAttempt, newEffect, newScope, newStream, streamPart } from "../../src/testing/samples.js";
+import {
+  changedEffect,
+  failedAttempt,
+  newAuditEntry,
+  newEffect,
+  newScope,
+  newStream,
+  streamPart,
+} from "../../src/testing/samples.js";
 
 /** The stores that each of them has. */
-export const ownStores = ["attempts", "breakers", "cache", "ledger", "locks", "streams"] as const;
+export const ownStores = ["attempts", "audit", "breakers", "cache", "ledger", "locks", "streams"] as const;
 
 type OwnStores = Required<Pick<LaterStores, (typeof ownStores)[number]>>;
 
 /** @throws when the plugin lacks one of them */
-export function storesOf({ attempts, breakers, cache, ledger, locks, streams }: Persistence): OwnStores {
-  if (!attempts || !breakers || !cache || !ledger || !locks || !streams)
+export function storesOf({ attempts, audit, breakers, cache, ledger, locks, streams }: Persistence): OwnStores {
+  if (!attempts || !audit || !breakers || !cache || !ledger || !locks || !streams)
     throw new Error("The plugin lacks one of its stores");
-  return { attempts, breakers, cache, ledger, locks, streams };
+  return { attempts, audit, breakers, cache, ledger, locks, streams };
 }
 
 /** @param close closes it and removes what it left */
@@ -32,12 +40,15 @@ export function crashPointsContract(
   const stream = newStream();
   const intended = newEffect();
   const dispatched = changedEffect(intended, "dispatched");
+  const confirmed = changedEffect(intended, "confirmed");
+  const said = newAuditEntry();
   const laterStep = { ...stream, step: "checkpoint-2" };
   let persistence: Persistence;
   let token = 0;
   const stores = () => storesOf(persistence);
   const parts = async () => (await stores().streams.load(stream))?.parts ?? 0;
   const effectState = async () => (await stores().ledger.list(intended.threadId))[0]?.state;
+  const loggedOf = (threadId: string) => async () => (await stores().audit.list({ threadId })).length;
   const held = async (holder: string, forMs = 0): Promise<boolean> => {
     const answer = await stores().locks.acquire(key, "somebody else", 0);
     if (answer.kind === "held") {
@@ -59,6 +70,7 @@ export function crashPointsContract(
       () => stores().attempts.clear(scope),
       async () => (await stores().attempts.load(scope)) === undefined,
     ],
+    ["audit.append", () => stores().audit.append(said), loggedOf(said.threadId)],
     [
       "breakers.write",
       () => stores().breakers.write(key, 1, 0),
@@ -71,6 +83,11 @@ export function crashPointsContract(
       "ledger.move.dispatched",
       () => stores().ledger.move(dispatched, ["intended"]),
       async () => (await effectState()) === "dispatched",
+    ],
+    [
+      "ledger.move.confirmed",
+      () => stores().ledger.move(confirmed, ["dispatched"], undefined, newAuditEntry({ threadId: intended.threadId })),
+      loggedOf(intended.threadId),
     ],
     ["locks.acquire", () => stores().locks.acquire(key, "first", 60_000), () => held("first")],
     ["locks.takeOver", () => stores().locks.takeOver(key, token, "second", 60_000), () => held("second")],

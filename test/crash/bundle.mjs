@@ -29,7 +29,9 @@ export async function bundle(script, folder, dependencies = "bundled") {
     format: "esm",
     target: "node20",
     // What is CommonJS asks for Node's own modules by this.
-    banner: { js: `import { createRequire } from "node:module"; const require = createRequire(import.meta.url);` },
+    banner: {
+      js: `import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);`,
+    },
     // Of these some are not installed, and one reads files beside its own.
     external: ["@electric-sql/pglite", "pg-native", "pg-cloudflare"],
     ...(dependencies === "installed" ? { packages: "external" } : {}),

@@ -11,6 +11,7 @@ import { parseFaults, waitMsOf } from "../option-values.js";
 import { printResult } from "../output.js";
 import { onStopSignals } from "../stop-signals.js";
 import { inTurn } from "../thread-in-turn.js";
+import { targetOf } from "./rollback.js";
 
 export interface ResumeFlags {
   readonly action?: string;
@@ -20,6 +21,9 @@ export interface ResumeFlags {
   readonly step?: string;
   readonly result?: string;
   readonly to?: string;
+  readonly scope?: string;
+  readonly transaction?: string;
+  readonly acceptStanding?: true;
   readonly reason?: string;
   readonly question?: string;
   readonly from?: string;
@@ -68,22 +72,29 @@ function fromOf({ from, fromLastSound }: ResumeFlags): string | undefined {
   return LAST_SOUND;
 }
 
+/** Which actions a flag goes with. */
+const belonging: Readonly<Record<string, readonly string[]>> = {
+  state: ["adjust"],
+  parameters: ["adjust"],
+  step: ["fallback"],
+  result: ["provide"],
+  to: ["escalate", "rollback"],
+  scope: ["rollback"],
+  transaction: ["rollback"],
+  acceptStanding: ["rollback"],
+};
+
 /** The decision the flags describe; undefined when they describe none. */
 async function decisionOf(flags: ResumeFlags): Promise<unknown> {
   if (flags.answer !== undefined && flags.action !== undefined)
     throw new ConfigError(
       "--answer is for a graph's own interrupts, --action for intervention requests; give one of them",
     );
-  const belonging = {
-    state: "adjust",
-    parameters: "adjust",
-    step: "fallback",
-    result: "provide",
-    to: "escalate",
-  } as const;
-  for (const [flag, action] of Object.entries(belonging)) {
-    if (flags[flag as keyof typeof belonging] !== undefined && flags.action !== action)
-      throw new ConfigError(`--${flag} goes with --action ${action}`);
+  for (const [flag, actions] of Object.entries(belonging)) {
+    if (flags[flag as keyof ResumeFlags] !== undefined && !actions.includes(flags.action ?? ""))
+      throw new ConfigError(
+        `--${flag === "acceptStanding" ? "accept-standing" : flag} goes with --action ${actions.join(" or ")}`,
+      );
   }
   for (const flag of ["reason", "as"] as const) {
     if (flags[flag] !== undefined && flags.action === undefined) throw new ConfigError(`--${flag} goes with --action`);
@@ -98,7 +109,10 @@ async function decisionOf(flags: ResumeFlags): Promise<unknown> {
     ...(flags.parameters === undefined ? {} : { parameters: await jsonOption("--parameters", flags.parameters) }),
     ...(flags.step === undefined ? {} : { step: flags.step }),
     ...(flags.result === undefined ? {} : { result: await jsonOption("--result", flags.result) }),
-    ...(flags.to === undefined ? {} : { to: flags.to }),
+    ...(flags.to === undefined ? {} : { to: flags.action === "rollback" ? targetOf(flags.to) : flags.to }),
+    ...(flags.scope === undefined ? {} : { scope: flags.scope }),
+    ...(flags.transaction === undefined ? {} : { transaction: flags.transaction }),
+    ...(flags.acceptStanding === undefined ? {} : { acceptStanding: true }),
     ...(flags.reason === undefined ? {} : { reason: flags.reason }),
     by: flags.as ?? userInfo().username,
   };

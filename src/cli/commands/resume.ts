@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { ACTIONS } from "../../recovery/decision.js";
+import { ROLLBACK_SCOPES } from "../../recovery/rollback-target.js";
 import type { ResumeFlags } from "../actions/resume.js";
 import type { GlobalOptions } from "../command-scope.js";
 import { collect } from "../option-values.js";
@@ -17,7 +18,10 @@ export function addResumeCommand(program: Command): void {
     .option("--parameters <json>", "with adjust: maxAttempts, initialDelayMs, timeoutMs of the next try")
     .option("--step <name>", "with fallback: which declared step")
     .option("--result <json>", "with provide: the step's result, i.e. its state update")
-    .option("--to <whom>", "with escalate")
+    .option("--to <whom|target>", "with escalate: to whom; with rollback: where to, as for lgr rollback")
+    .option("--scope <scope>", `with rollback: ${ROLLBACK_SCOPES.join(", ")} (default: step, or session with --to)`)
+    .option("--transaction <name>", "with rollback --scope transaction")
+    .option("--accept-standing", "with rollback: although something stays in the world that cannot be undone")
     .option("--reason <text>", "why; kept with the decision")
     .option("--as <name>", "who decides (default: your login)")
     .option("--answer <json>", "answer an interrupt of the graph's own")
@@ -32,7 +36,7 @@ export function addResumeCommand(program: Command): void {
     .option("--fail <node[=category]>", "rehearse a failure; repeatable", collect, [])
     .addHelpText(
       "after",
-      `\nExamples:\n  lgr resume q3\n  lgr resume q3 --action retry\n  lgr resume q3 --action provide --result '{"report":"…"}'\n  lgr resume q3 --from <checkpoint>   # see lgr history q3\n  lgr resume q3 --from-last-sound     # after CheckpointCorruptError`,
+      `\nExamples:\n  lgr resume q3\n  lgr resume q3 --action retry\n  lgr resume q3 --action provide --result '{"report":"…"}'\n  lgr resume q3 --action rollback --to before:charge\n  lgr resume q3 --from <checkpoint>   # see lgr history q3\n  lgr resume q3 --from-last-sound     # after CheckpointCorruptError`,
     )
     .action(async (thread: string, flags: ResumeFlags, command: Command) => {
       const { resume } = await import("../actions/resume.js");

@@ -58,9 +58,9 @@ export async function settleEffect(
   const said = parseOptions("settleEffect()", outcomeSchema, outcome);
   const { ledger, threadId } = await ledgerOf(source, thread, "settleEffect()");
   const found = newestOf(await ledger.list(threadId), key, thread);
-  const book = new LedgerBook(ledger, undefined, systemClock);
-  const { state, change } = changeBy(said, found, book.now);
   const settledBy = { by: said.by, ...(said.reason === undefined ? {} : { reason: said.reason }) };
+  const book = new LedgerBook(ledger, undefined, systemClock, { ...settledBy, as: "effect.settled" });
+  const { state, change } = changeBy(said, found, book.now);
   const moved = await book.move(
     found,
     state,

@@ -8,7 +8,7 @@ import { LedgerBook } from "../../effects/ledger-book.js";
 import { rethrowControlFlow } from "../../errors/control-flow.js";
 import { EffectNotRecordedError, TransactionFailedError } from "../../errors/effect-errors.js";
 import { ConfigError } from "../../errors/own-errors.js";
-import { whyItStays } from "../../recovery/rollback-plan.js";
+import { planned, whyItStays } from "../../recovery/rollback-plan.js";
 import { ambientConfig, runInConfig } from "../attempt-internals.js";
 import { markerOf } from "../attempt-scope.js";
 import { checkpointerOf, mayHaveRunBefore } from "../internals.js";
@@ -107,17 +107,27 @@ function isSame(one: EffectScope, other: EffectScope): boolean {
 /** An undoing that died with its process, or failed, is brought to its end before the group is begun anew. */
 async function finishUndoing(group: Group): Promise<void> {
   const entries = await group.entries();
-  if (entries.some(({ state }) => state === "compensating" || state === "compensation_failed")) await undo(group);
+  if (entries.some(({ state }) => state === "compensating" || state === "compensation_failed") || diedBetween(entries))
+    await undo(group);
 }
 
+/** Undone from the newest on: one that was undone after one that stands says that the undoing had begun. */
+function diedBetween(entries: readonly StoredEffect[]): boolean {
+  const oldestStanding = entries.findIndex(mayStand);
+  return oldestStanding >= 0 && entries.slice(oldestStanding).some(({ state }) => state === "compensated");
+}
+
+/** @param because what the group failed of; absent where an undoing that was begun is finished */
 async function undo(group: Group, because?: unknown): Promise<void> {
   const { book, name } = group;
   const doubts = (await group.entries()).filter(({ state }) => state === "unknown" || state === "dispatched");
   await lookedUp(book, doubts, undefined);
   const standing = (await group.entries()).filter(mayStand).toReversed();
-  const undoable = standing.filter(
-    (entry) => whyItStays(entry) === undefined && entry.state !== "unknown" && entry.state !== "dispatched",
-  );
+  const isOpen = ({ state }: StoredEffect) => state === "unknown" || state === "dispatched";
+  const undoable = standing.filter((entry) => whyItStays(entry) === undefined && !isOpen(entry));
   const { failed } = await undoAll(book, undoable, {});
-  if (failed.length > 0) throw new TransactionFailedError(name, failed, { cause: because });
+  // Whoever retries after that has been told what stays.
+  const stays = because === undefined ? [] : standing.filter((entry) => whyItStays(entry) !== undefined);
+  const left = [...failed, ...stays.map((entry) => planned(entry, whyItStays(entry)))];
+  if (left.length > 0) throw new TransactionFailedError(name, left, { cause: because });
 }

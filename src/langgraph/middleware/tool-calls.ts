@@ -80,6 +80,7 @@ function ladderEntrance(
     name,
     cache: false,
     humanAfter: "fallback",
+    rollback: false,
     fallback: fallback.filter((step) => step !== STALE).map(asAnswering),
     ...(validate === undefined ? {} : { validate: exceptErrorMessages(validate) }),
     ...(estimateTokens === undefined ? {} : { estimateTokens: ofArguments(estimateTokens) }),

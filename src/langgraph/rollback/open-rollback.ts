@@ -1,38 +1,54 @@
 /** That a rollback is under way is kept in the thread's ledger, so that nothing else goes on from its middle. */
 import type { EffectEntry, EffectLedger, StoredEffect } from "../../core/effect-ports.js";
+import { ROLLBACK_ENTRY } from "../../effects/audit-note.js";
 import type { LedgerBook } from "../../effects/ledger-book.js";
 import { ThreadError } from "../../errors/own-errors.js";
+import type { AffectedOnly } from "../../recovery/rollback-plan.js";
+import type { RollbackScope } from "../../recovery/rollback-target.js";
 import { ownProcess } from "../effects/calling-process.js";
 
-/** Not the name an effect can have. */
-const ROLLBACK = "(rollback)";
-
-interface Way {
+/** How a rollback goes, as it is kept until it is done. */
+export interface RollbackWay {
   readonly target: string;
   readonly head: string;
+  readonly scope: RollbackScope;
+  readonly only?: AffectedOnly;
+  /** Whether the head is damaged: the new one is then beside the target and not after it. */
+  readonly isDamaged?: true;
+  /** Whether a run has begun it and goes on after it. */
+  readonly resumes?: true;
+  /** Whether it was agreed that something may stay in the world. */
+  readonly acceptStanding?: true;
+  /** The node whose failure it is for, where nobody was asked. */
+  readonly because?: string;
 }
 
-export interface OpenRollback extends Way {
+export interface OpenRollback extends RollbackWay {
   readonly entry: EffectEntry;
 }
 
 export function isRollback({ effect }: Pick<EffectEntry, "effect">): boolean {
-  return effect === ROLLBACK;
+  return effect === ROLLBACK_ENTRY;
+}
+
+/** One that was written before there were scopes is of the whole thread. */
+export function wayOf({ input }: Pick<EffectEntry, "input">): RollbackWay {
+  return { scope: "session", ...(input as Omit<RollbackWay, "scope">) };
 }
 
 export async function openRollback(ledger: EffectLedger, threadId: string): Promise<OpenRollback | undefined> {
   const { found } = await newest(ledger, threadId);
-  return found === undefined || found.state !== "dispatched" ? undefined : { ...(found.input as Way), entry: found };
+  return found === undefined || found.state !== "dispatched" ? undefined : { ...wayOf(found), entry: found };
 }
 
-export async function beginRollback(book: LedgerBook, threadId: string, way: Way): Promise<OpenRollback> {
+export async function beginRollback(book: LedgerBook, threadId: string, way: RollbackWay): Promise<OpenRollback> {
   const { found } = await newest(book.ledger, threadId);
   const added = await book.add({
     threadId,
-    key: ROLLBACK,
+    key: ROLLBACK_ENTRY,
     epoch: found === undefined ? 0 : found.epoch + 1,
-    idempotencyKey: ROLLBACK,
-    effect: ROLLBACK,
+    idempotencyKey: ROLLBACK_ENTRY,
+    effect: ROLLBACK_ENTRY,
     kind: "read",
     state: "dispatched",
     scope: [],
@@ -72,5 +88,5 @@ export async function refuseAmidRollback(
 }
 
 function newest(ledger: EffectLedger, threadId: string): Promise<{ readonly found?: StoredEffect }> {
-  return ledger.look(threadId, ROLLBACK, { effect: ROLLBACK, place: "" });
+  return ledger.look(threadId, ROLLBACK_ENTRY, { effect: ROLLBACK_ENTRY, place: "" });
 }

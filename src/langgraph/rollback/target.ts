@@ -1,90 +1,135 @@
 /** Which checkpoint a rollback goes back to. */
 import type { StateSnapshot } from "@langchain/langgraph";
-import { z } from "zod";
 import { InvalidInputError } from "../../errors/own-errors.js";
+import type { CheckpointCorruptError } from "../../errors/persistence-errors.js";
+import type { ParsedTarget } from "../../recovery/rollback-target.js";
+import { stepBarrier } from "../checkpoint-barrier.js";
+import { root, type UsableState } from "../threads/damage.js";
 import type { RunnableGraph } from "../threads/graph.js";
-
-/**
- * A checkpoint by its ID; so many checkpoints back; or the last one on this branch from which this node is run.
- */
-export type RollbackTarget =
-  | string
-  | number
-  | { readonly checkpoint: string }
-  | { readonly steps: number }
-  | { readonly before: string };
-
-const one = {
-  checkpoint: z.strictObject({ checkpoint: z.string().min(1) }),
-  steps: z.strictObject({ steps: z.int().min(1) }),
-  before: z.strictObject({ before: z.string().min(1) }),
-};
-
-export const targetSchema = z
-  .unknown()
-  .transform((given) =>
-    typeof given === "string" ? { checkpoint: given } : typeof given === "number" ? { steps: given } : given,
-  )
-  .pipe(
-    z.union(
-      [one.checkpoint, one.steps, one.before],
-      'must be a checkpoint ID, { checkpoint }, { steps } or { before: "node" }',
-    ),
-  );
-
-export type ParsedTarget = z.output<typeof targetSchema>;
+import type { GraphMarks } from "./graph-marks.js";
+import { type DamagedPlace, nextOf, type SoundPlace, wayBackFromHead } from "./way.js";
 
 export interface FoundTarget {
   readonly target: StateSnapshot;
   readonly head: string;
+  /** Present where the head is damaged. */
+  readonly damage?: CheckpointCorruptError;
   /** IDs from the target to the head, both included. */
   readonly from: ReadonlySet<string>;
 }
 
+/** A checkpoint on the way back, from which its successor on this branch was made. */
+export interface WayPlace extends SoundPlace {
+  /** Nodes that are run from there. */
+  readonly next: readonly string[];
+  /** How many checkpoints back from the head. */
+  readonly steps: number;
+  /** The one that came after it on the way; absent for the head, and where that is damaged. */
+  readonly later?: SoundPlace;
+  /** Whether all that came after it on the way is damaged. */
+  readonly isFirstSound: boolean;
+}
+
 /**
- * Goes back from the head, checkpoint by checkpoint, on this branch alone. Reading the target checks that it is sound.
- *
- * @throws InvalidInputError where there is no such checkpoint on the way back, naming those there are
+ * What a place on the way is to the search: `this` or the one `later` is the target; `perhaps`: it is, unless an earlier
+ * one is; `end`: there is none further back.
  */
-export async function findTarget(graph: RunnableGraph, threadId: string, wanted: ParsedTarget): Promise<FoundTarget> {
-  const thread = { thread_id: threadId, checkpoint_ns: "" };
-  const from = new Set<string>();
+export type Verdict = "this" | "later" | "perhaps" | "perhaps, end" | "end" | undefined;
+
+export interface Search {
+  /** For messages: "checkpoint before node …". */
+  readonly wanted: string;
+  judge(place: WayPlace): Verdict;
+  /**
+   * What a damaged checkpoint behind the head is: passed over, or the end of the search, since what is asked for may
+   * be that one. Default: the end.
+   */
+  passes?(damaged: DamagedPlace, steps: number): boolean;
+  /** Whether the states of subgraphs count in what is sound; default: only those of the target are read. */
+  readonly subgraphs?: boolean;
+  readonly usableState?: UsableState | undefined;
+}
+
+/**
+ * Goes back from the head, checkpoint by checkpoint, on this branch alone, past those that are damaged. The target is
+ * read with all it stands on.
+ *
+ * @throws InvalidInputError where there is no such checkpoint on the way back, naming those there are;
+ * CheckpointCorruptError where it is damaged
+ */
+export async function findTarget(graph: RunnableGraph, threadId: string, search: Search): Promise<FoundTarget> {
+  const from: string[] = [];
   const nodes = new Set<string>();
-  let snapshot = await graph.getState({ configurable: thread });
-  const head = idOf(snapshot.config);
-  if (head === undefined) throw new InvalidInputError(`Thread "${threadId}" has no checkpoint to go back to`);
-  for (;;) {
-    const id = idOf(snapshot.config);
-    if (id === undefined || snapshot.metadata === undefined) break;
-    from.add(id);
-    const next = nextOf(snapshot);
+  let damage: CheckpointCorruptError | undefined;
+  let later: SoundPlace | undefined;
+  let perhaps: { readonly place: SoundPlace; readonly at: number } | undefined;
+  let onlyDamaged = true;
+  const found = async (place: SoundPlace, count: number): Promise<FoundTarget> => {
+    await graph.getState(root({ threadId }, place.id), { subgraphs: true });
+    const ways = { head: from[0] ?? place.id, from: new Set(from.slice(0, count)) };
+    return { target: place.snapshot, ...ways, ...(damage === undefined ? {} : { damage }) };
+  };
+  for await (const place of wayBackFromHead(graph, threadId, search)) {
+    from.push(place.id);
+    if ("damage" in place) {
+      if (from.length === 1) damage = place.damage;
+      else if (search.passes?.(place, from.length - 1) !== true) throw place.damage;
+      later = undefined;
+      continue;
+    }
+    const next = nextOf(place.snapshot);
     for (const node of next) nodes.add(node);
-    if (isWanted(wanted, id, next, from.size - 1)) return { target: snapshot, head, from };
-    const parent = idOf(snapshot.parentConfig);
-    if (parent === undefined) break;
-    snapshot = await graph.getState({ configurable: { ...thread, checkpoint_id: parent } });
+    const seen = { ...place, next, steps: from.length - 1, isFirstSound: onlyDamaged && damage !== undefined };
+    const verdict = search.judge(later === undefined ? seen : { ...seen, later });
+    if (verdict === "this") return found(place, from.length);
+    if (verdict === "later" && later !== undefined) return found(later, from.length - 1);
+    if (verdict === "perhaps" || verdict === "perhaps, end") perhaps = { place, at: from.length };
+    if (verdict === "end" || verdict === "perhaps, end") break;
+    onlyDamaged = false;
+    later = place;
   }
+  if (perhaps !== undefined) return found(perhaps.place, perhaps.at);
+  if (from.length === 0) throw new InvalidInputError(`Thread "${threadId}" has no checkpoint to go back to`);
   throw new InvalidInputError(
-    `There is no ${said(wanted)} on the way back from checkpoint ${head} of thread "${threadId}": it has ${from.size} checkpoints, from which ${nodes.size === 0 ? "no node was run" : `${[...nodes].join(", ")} were run`}`,
+    `There is no ${search.wanted} on the way back from checkpoint ${from[0]} of thread "${threadId}": it has ${from.length} checkpoints, from which ${nodes.size === 0 ? "no node was run" : `${[...nodes].join(", ")} were run`}`,
   );
 }
 
-/** Nodes that are run from there: those that failed are among the tasks, and not in `next`. */
-export function nextOf({ tasks }: StateSnapshot): string[] {
-  return [...new Set(tasks.map(({ name }) => name))];
+export function searchFor(wanted: ParsedTarget, marks: GraphMarks): Search {
+  if ("checkpoint" in wanted)
+    return {
+      wanted: `checkpoint ${wanted.checkpoint}`,
+      judge: ({ id }) => (id === wanted.checkpoint ? "this" : undefined),
+      passes: ({ id }) => id !== wanted.checkpoint,
+    };
+  if ("steps" in wanted)
+    return {
+      wanted: `checkpoint ${wanted.steps} steps back`,
+      judge: ({ steps }) => (steps === wanted.steps ? "this" : undefined),
+      passes: (_, steps) => steps !== wanted.steps,
+    };
+  if ("before" in wanted)
+    return {
+      wanted: `checkpoint before node "${wanted.before}"`,
+      judge: ({ next }) => (next.includes(wanted.before) ? "this" : undefined),
+    };
+  const { barrier } = wanted;
+  return {
+    wanted: barrier === true ? "barrier" : `barrier "${barrier}"`,
+    judge: (place) => atBarrier(place, barrier, marks),
+  };
 }
 
-function isWanted(wanted: ParsedTarget, id: string, next: readonly string[], steps: number): boolean {
-  if ("checkpoint" in wanted) return wanted.checkpoint === id;
-  return "steps" in wanted ? wanted.steps === steps : next.includes(wanted.before);
-}
-
-function said(wanted: ParsedTarget): string {
-  if ("checkpoint" in wanted) return `checkpoint ${wanted.checkpoint}`;
-  return "steps" in wanted ? `checkpoint ${wanted.steps} steps back` : `checkpoint before node "${wanted.before}"`;
-}
-
-function idOf(config: { readonly configurable?: Record<string, unknown> } | undefined): string | undefined {
-  const id = config?.configurable?.checkpoint_id;
-  return typeof id === "string" ? id : undefined;
+/** The state after a barrier is the checkpoint that its superstep has led to. */
+export function atBarrier(
+  { snapshot, next, later }: WayPlace,
+  wanted: string | true,
+  { barriers, barrierEvery }: GraphMarks,
+): Verdict {
+  const { source, step = 0 } = snapshot.metadata ?? {};
+  const wasPassed = later?.snapshot.metadata?.source === "loop";
+  const isNamed = (name: string | undefined) => name !== undefined && (wanted === true || wanted === name);
+  if (wasPassed && next.some((node) => isNamed(barriers.get(node)))) return "later";
+  const isPeriodic = barrierEvery !== undefined && source === "loop" && step > 0 && step % barrierEvery === 0;
+  return isPeriodic && isNamed(stepBarrier(step)) ? "this" : undefined;
 }

@@ -18,7 +18,7 @@ export function isDamage(error: unknown): error is CheckpointCorruptError {
 /** A state that is whole but lacks what the graph needs. At the beginning, before the input's step, nothing is asked. */
 export function unusableState(
   snapshot: StateSnapshot,
-  { threadId }: ThreadRef,
+  { threadId }: Pick<ThreadRef, "threadId">,
   usable: UsableState | undefined,
 ): CheckpointCorruptError | undefined {
   const checkpointId = snapshot.config.configurable?.checkpoint_id as string | undefined;
@@ -102,7 +102,7 @@ export async function wayBack(
 ): Promise<WentBack> {
   const damaged = [damage.place];
   const met = new Set<string>();
-  let at = headOf(damage, await graph.checkpointer.getTuple(root(ref)).catch(ifDamage));
+  let at = positionOf(damage, await graph.checkpointer.getTuple(root(ref)).catch(ifDamage));
   for (;;) {
     met.add(at.checkpointId);
     const checkpointId = await before(graph, ref, at, met);
@@ -119,11 +119,12 @@ export async function wayBack(
       return { damaged, checkpointId, step: found.metadata?.step ?? -1, ageMs };
     }
     damaged.push(found.place);
-    at = headOf(found, await graph.checkpointer.getTuple(root(ref, checkpointId)).catch(ifDamage), checkpointId);
+    at = positionOf(found, await graph.checkpointer.getTuple(root(ref, checkpointId)).catch(ifDamage), checkpointId);
   }
 }
 
-interface Position {
+/** A checkpoint that may be damaged, and the one that it says it came from. */
+export interface Position {
   readonly checkpointId: string;
   readonly parentId: string | undefined;
 }
@@ -131,7 +132,11 @@ interface Position {
 type Read = Awaited<ReturnType<RunnableGraph["checkpointer"]["getTuple"]>>;
 
 /** Where the search stands: a damage may be in an ancestor or a subgraph, and then the checkpoint itself can be read. */
-function headOf(damage: CheckpointCorruptError, read: Read | CheckpointCorruptError, asked?: string): Position {
+export function positionOf(
+  damage: CheckpointCorruptError,
+  read: Read | CheckpointCorruptError,
+  asked?: string,
+): Position {
   if (isDamage(read)) return { checkpointId: read.place.checkpointId, parentId: read.place.parentId };
   if (read === undefined) return { checkpointId: asked ?? damage.place.checkpointId, parentId: undefined };
   return { checkpointId: read.checkpoint.id, parentId: read.parentConfig?.configurable?.checkpoint_id };
@@ -143,9 +148,9 @@ export function ifDamage(error: unknown): CheckpointCorruptError {
 }
 
 /** The parent, if it is there; else the newest of those older than this one. */
-async function before(
+export async function before(
   graph: RunnableGraph,
-  ref: ThreadRef,
+  ref: Pick<ThreadRef, "threadId">,
   { checkpointId, parentId }: Position,
   met: ReadonlySet<string>,
 ): Promise<string | undefined> {
@@ -178,7 +183,7 @@ async function soundAt(
   }
 }
 
-function root({ threadId }: ThreadRef, checkpointId?: string) {
+export function root({ threadId }: Pick<ThreadRef, "threadId">, checkpointId?: string) {
   return {
     configurable: {
       thread_id: threadId,

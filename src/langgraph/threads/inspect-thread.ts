@@ -6,7 +6,7 @@ import { shellQuote } from "../../core/shell-quote.js";
 import type { CheckpointCorruptError } from "../../errors/persistence-errors.js";
 import { type InterventionRequest, isInterventionRequest } from "../../recovery/intervention-request.js";
 import { REENTRIES } from "../envelope.js";
-import { answeredTasks, finishedTasks } from "../internals.js";
+import { answersOf, finishedTasks } from "../internals.js";
 import { isDamage, type UsableState, unusableState } from "./damage.js";
 import { type GraphLike, type RunnableGraph, runnableGraph } from "./graph.js";
 import { resolveThread, type ThreadRef } from "./resolve-thread.js";
@@ -82,7 +82,7 @@ export async function inspectResolved(
       ? undefined
       : await graph.checkpointer.getTuple(snapshot.config);
   const writes = checkpoint?.pendingWrites ?? [];
-  return describeSnapshot(snapshot, ref, record, finishedTasks(writes), answeredTasks(writes));
+  return describeSnapshot(snapshot, ref, record, finishedTasks(writes), answersOf(writes));
 }
 
 /** A thread whose newest checkpoint cannot be gone on from. */
@@ -127,16 +127,17 @@ function describeSnapshot(
   ref: ThreadRef,
   record: ThreadRecord | undefined,
   finished: ReadonlySet<string>,
-  answered: ReadonlySet<string>,
+  answers: ReadonlyMap<string, number>,
 ): ThreadInspection {
   const checkpointId = snapshot.config.configurable?.checkpoint_id as string | undefined;
   const open = snapshot.tasks.filter((task) => !finished.has(task.id));
-  // A request asks once: answered with "abort", it stays with the task that failed of it, and is open no more.
-  const waitingFor = open.flatMap((task) =>
-    task.interrupts
-      .map((one) => pending(task.name, one, answered.has(task.id)))
-      .filter((one) => one.request === undefined || !answered.has(task.id)),
-  );
+  // A request knows which of its task's questions it is: answered with "abort", it stays with the task that failed of it.
+  const waitingFor = open.flatMap((task) => {
+    const count = answers.get(task.id) ?? 0;
+    return task.interrupts
+      .map((one) => pending(task.name, one, count > 0))
+      .filter(({ request }) => request === undefined || count <= (request.question ?? 0));
+  });
   const taskError = snapshot.tasks.flatMap(({ error }) => (error == null ? [] : [errorText(error)]))[0];
   const error = record?.error ?? taskError;
   const status = statusOf(snapshot, checkpointId, waitingFor.length > 0, taskError !== undefined, record);
@@ -168,8 +169,7 @@ function pending(
     id: interrupt.id ?? "",
     node,
     value,
-    ...(isInterventionRequest(value) ? { request: value } : {}),
-    ...(perhapsAnswered ? { perhapsAnswered } : {}),
+    ...(isInterventionRequest(value) ? { request: value } : perhapsAnswered ? { perhapsAnswered } : {}),
   };
 }
 

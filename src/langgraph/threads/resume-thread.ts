@@ -7,11 +7,12 @@ import type { Decision } from "../../recovery/decision.js";
 import { checkDecision, type InterventionRequest } from "../../recovery/intervention-request.js";
 import { TAKEOVER_KEY } from "../attempt-history.js";
 import { hasInterrupt } from "../internals.js";
+import { decidedRollback } from "./automatic-rollback.js";
 import { type DamagePlan, damagePlan, ifDamage, isDamage, LAST_SOUND, wayBack } from "./damage.js";
 import { type GraphLike, type RunnableGraph, runnableGraph } from "./graph.js";
 import { inspectResolved, type PendingInterrupt, type ThreadInspection } from "./inspect-thread.js";
 import { resolveThread, type ThreadRef } from "./resolve-thread.js";
-import { type RunOptions, type RunResult, runToEnd, type ThreadRun, withRun } from "./run.js";
+import { goneOn, type RunOptions, type RunResult, runToEnd, type ThreadRun, withRun } from "./run.js";
 import { putStandIn } from "./stand-in.js";
 
 export interface ResumeOptions extends RunOptions {
@@ -100,12 +101,24 @@ export async function resumeResolved(
     const question = await settledQuestion(run, stored, answerTo);
     const answer = question.request === undefined ? decision : checkDecision(question.request, decision);
     if (question.request !== undefined) await checkUpdate(graph, ref, question.request, answer as Decision);
+    if (isRequest(question) && (answer as Decision).action === "rollback")
+      return await runToEnd(
+        run,
+        await decidedRollback(run, question, answer as Extract<Decision, { action: "rollback" }>, run.options.signal),
+      );
     return await runToEnd(run, { input: new Command({ resume: { [question.id]: answer } }), resumed: true });
   }
   const standsStill =
     stored.status === "waiting_human" && stored.waitingFor.every((one) => one.perhapsAnswered !== true);
-  if (stored.status === "succeeded" || standsStill) return standing(ref, stored, stored.status as "waiting_human");
+  if (stored.status === "succeeded" || standsStill)
+    return goneOn(run, standing(ref, stored, stored.status as "waiting_human"));
   return await runToEnd(await asTakeover(run, stored), { input: null, resumed: true });
+}
+
+function isRequest(
+  question: PendingInterrupt,
+): question is PendingInterrupt & { readonly request: InterventionRequest } {
+  return question.request !== undefined;
 }
 
 function labelOf({ name, threadId }: ThreadRef): string {

@@ -14,6 +14,7 @@ import { ANSWER_REFUSED } from "../internals.js";
 import { refuseAmidRollback } from "../rollback/open-rollback.js";
 import { FAULTS_KEY } from "../run-context.js";
 import { type LockOptions, type ThreadLock, withThreadLock } from "../thread-lock.js";
+import { automaticQuestion, finishedByRun, rolledBackOrAsked } from "./automatic-rollback.js";
 import type { DamageOptions } from "./damage.js";
 import { type Durability, graphNameOf, type RunnableGraph } from "./graph.js";
 import { checkFaults } from "./injected-faults.js";
@@ -97,6 +98,7 @@ export function withRun<T>(
   work: (run: ThreadRun) => Promise<T>,
 ): Promise<T> {
   return withHeldThread(caller, graph, ref, options, async (run) => {
+    if (persistenceOf(graph.checkpointer)?.ledger !== undefined) await finishedByRun(run, options.signal);
     await refuseAmidRollback(persistenceOf(graph.checkpointer)?.ledger, ref.threadId, ref.name ?? ref.threadId);
     return work(run);
   });
@@ -118,7 +120,27 @@ export async function withHeldThread<T>(
   );
 }
 
+/** Goes on after each rollback that a failed node has declared, until it ends or a person has to be asked. */
 export async function runToEnd(run: ThreadRun, beginning: Beginning): Promise<RunResult> {
+  return goneOn(run, await runOnce(run, beginning));
+}
+
+/** What a run that ended, or a thread as it stands, comes to once nothing is left to be done by itself. */
+export async function goneOn(run: ThreadRun, ended: RunResult): Promise<RunResult> {
+  let result = ended;
+  for (;;) {
+    const question = result.status === "waiting_human" ? automaticQuestion(result.waitingFor) : undefined;
+    if (question === undefined || run.lock.loss.aborted) return result;
+    try {
+      const { signal } = run.options;
+      result = await runOnce(run, await rolledBackOrAsked(run, question, signal));
+    } catch (thrown) {
+      return { ...result, status: "failed", error: asError(thrown), ran: true };
+    }
+  }
+}
+
+async function runOnce(run: ThreadRun, beginning: Beginning): Promise<RunResult> {
   const { graph, ref, options } = run;
   checkFaults(graph, options.injectFaults);
   const persistence = persistenceOf(graph.checkpointer);

@@ -12,6 +12,7 @@ import type { RunnableGraph } from "./graph.js";
  * Stores a copy of a sound checkpoint beside it, as LangGraph's own copy does, and in full: it stands on nothing but what
  * that one stands on.
  *
+ * @returns its ID
  * @throws CheckpointCorruptError where the damaged head is still the newest: its ID itself is damaged
  */
 export async function putStandIn(
@@ -19,7 +20,7 @@ export async function putStandIn(
   sound: CheckpointTuple,
   { place }: CheckpointCorruptError,
   hold: RunHold,
-): Promise<void> {
+): Promise<string> {
   const step = (sound.metadata?.step ?? -1) + 1;
   const id = uuid6(step);
   if (place.namespace === "" && id < place.checkpointId)
@@ -43,4 +44,5 @@ export async function putStandIn(
     { ...sound.metadata, source: "fork", step, parents: sound.metadata?.parents ?? {} },
     sound.checkpoint.channel_versions,
   );
+  return id;
 }

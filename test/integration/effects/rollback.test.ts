@@ -1,9 +1,7 @@
 /** A thread goes back, and with it what its steps did to the outside world. */
 import { Annotation, END, START, StateGraph } from "@langchain/langgraph";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { z } from "zod";
 import { onCrashPoint } from "../../../src/core/crash-points.js";
-import { defineEffect } from "../../../src/langgraph/effects/define-effect.js";
 import { listEffects, settleEffect } from "../../../src/langgraph/effects/ledger-of-thread.js";
 import { transaction } from "../../../src/langgraph/effects/transaction.js";
 import { installRecovery } from "../../../src/langgraph/install-recovery.js";
@@ -11,52 +9,25 @@ import { resilient } from "../../../src/langgraph/resilient.js";
 import { planRollback, rollback } from "../../../src/langgraph/rollback/rollback.js";
 import { resumeThread } from "../../../src/langgraph/threads/resume-thread.js";
 import { runThread } from "../../../src/langgraph/threads/run-thread.js";
-import { stores } from "./world.js";
+import { newDeeds } from "./deeds.js";
+import { fault, stores } from "./world.js";
 
 const State = Annotation.Root({ done: Annotation<string[]>({ reducer: (a, b) => a.concat(b), default: () => [] }) });
 type S = typeof State.State;
-const fault = (message: string, fields: object) => Object.assign(new Error(message), fields);
-
-/** What happened and was undone, in order; and what is to fail next. */
-let log: string[];
-let failing: Map<string, Error[]>;
-const failNext = (what: string, error: Error, times = 1) => failing.set(what, Array(times).fill(error));
-const happen = (what: string) => {
-  const error = failing.get(what)?.shift();
-  if (error !== undefined) throw error;
-  log.push(what);
-};
-
-const deed = (name: string, options: object = {}) =>
-  defineEffect({
-    name,
-    kind: "reversible",
-    input: z.object({}),
-    output: z.object({ of: z.string() }),
-    run: async () => {
-      happen(name);
-      return { of: name };
-    },
-    compensate: async ({ of }: { of: string }) => happen(`undo ${of}`),
-    retry: { maxAttempts: 2, initialDelayMs: 1 },
-    ...options,
-  });
-
+const deeds = newDeeds();
+const { deed, failNext } = deeds;
 const order = deed("order");
 const charge = deed("charge");
 const stock = deed("stock");
 const bin = deed("bin", { retry: false });
 const letter = deed("letter", { kind: "irreversible", compensate: undefined });
 const transfer = deed("transfer", {
-  probe: () => ({ happened: log.includes("transfer"), receipt: { of: "transfer" } }),
+  probe: () => ({ happened: deeds.log.includes("transfer"), receipt: { of: "transfer" } }),
 });
 
 describe.each(stores)("a rollback (%s)", (_, open) => {
   const { persistence } = open();
-  beforeEach(() => {
-    log = [];
-    failing = new Map();
-  });
+  beforeEach(deeds.reset);
   afterEach(() => onCrashPoint(undefined));
 
   const graphOf = (...effects: (readonly [string, (typeof order)[]])[]) => {
@@ -93,7 +64,7 @@ describe.each(stores)("a rollback (%s)", (_, open) => {
       doubtful: [],
       stays: [],
     });
-    expect(log).toEqual(["order", "charge", "stock"]);
+    expect(deeds.log).toEqual(["order", "charge", "stock"]);
     const steps: string[] = [];
     const report = await rollback(graph, "t", {
       to: { before: "pay" },
@@ -105,14 +76,14 @@ describe.each(stores)("a rollback (%s)", (_, open) => {
       failed: [],
     });
     expect(steps).toEqual(["stock 1/2", "charge 2/2"]);
-    expect(log.slice(3)).toEqual(["undo stock", "undo charge"]);
+    expect(deeds.log.slice(3)).toEqual(["undo stock", "undo charge"]);
     const { values, next } = await graph.getState({ configurable: { thread_id: report.threadId } });
     expect({ done: values.done, next }).toEqual({ done: ["order"], next: ["pay"] });
     expect(await resumeThread(graph, "t")).toMatchObject({
       status: "succeeded",
       values: { done: ["order", "pay", "end"] },
     });
-    expect(log.slice(5)).toEqual(["charge", "stock"]);
+    expect(deeds.log.slice(5)).toEqual(["charge", "stock"]);
     expect((await listEffects(graph, "t")).map(({ effect, state }) => `${effect} ${state}`)).toEqual([
       "order confirmed",
       "charge compensated",
@@ -122,7 +93,7 @@ describe.each(stores)("a rollback (%s)", (_, open) => {
     ]);
     // What was undone once is not undone again.
     await rollback(graph, "t", { to: { before: "order" } });
-    expect(log.slice(7)).toEqual(["undo stock", "undo charge", "undo order"]);
+    expect(deeds.log.slice(7)).toEqual(["undo stock", "undo charge", "undo order"]);
   });
 
   it("goes so many checkpoints back, or to one by its ID, and no further than there are", async () => {
@@ -145,7 +116,7 @@ describe.each(stores)("a rollback (%s)", (_, open) => {
     failNext("stock", fault("no stock", { status: 422 }), 9);
     expect((await runThread(graph, {}, { threadId: "t" })).status).toBe("failed");
     expect(await rollback(graph, "t", { to: { before: "pay" } })).toMatchObject({ outcome: "done" });
-    expect(log).toEqual(["order", "charge", "undo charge"]);
+    expect(deeds.log).toEqual(["order", "charge", "undo charge"]);
   });
 
   it("is refused where something would stay in the world, until somebody says that it may", async () => {
@@ -156,7 +127,7 @@ describe.each(stores)("a rollback (%s)", (_, open) => {
       { effect: "letter", why: "it is irreversible: nothing undoes it" },
     ]);
     await expect(rollback(graph, "t", { to })).rejects.toMatchObject({ code: "ROLLBACK_REFUSED" });
-    expect(log).toEqual(["order", "letter"]);
+    expect(deeds.log).toEqual(["order", "letter"]);
     expect(await rollback(graph, "t", { to, acceptStanding: true })).toMatchObject({
       outcome: "done",
       undone: [{ effect: "order" }],
@@ -164,16 +135,16 @@ describe.each(stores)("a rollback (%s)", (_, open) => {
     });
     // What stays is not done again.
     expect((await resumeThread(graph, "t")).status).toBe("succeeded");
-    expect(log).toEqual(["order", "letter", "undo order", "order"]);
+    expect(deeds.log).toEqual(["order", "letter", "undo order", "order"]);
   });
 
   it("looks up first what may have happened", async () => {
     const graph = graphOf(["order", [order]], ["move", [transfer]]);
     // It happens, the answer is lost, and then nobody answers.
     const reset = fault("socket hang up", { code: "ECONNRESET" });
-    failing.set("transfer", [reset, reset]);
+    deeds.failing.set("transfer", [reset, reset]);
     await runThread(graph, {}, { threadId: "not" });
-    log.push("transfer");
+    deeds.log.push("transfer");
     expect((await planRollback(graph, "not", { to: { before: "order" } })).doubtful).toMatchObject([
       { effect: "transfer", why: expect.stringContaining("its probe is asked first") },
     ]);
@@ -192,7 +163,7 @@ describe.each(stores)("a rollback (%s)", (_, open) => {
     const open = (await listEffects(graph, "t")).find(({ state }) => state === "unknown");
     await settleEffect(graph, "t", open?.key ?? "", { happened: true, receipt: { of: "charge" }, by: "ada" });
     expect(await rollback(graph, "t", { to: { before: "order" } })).toMatchObject({ outcome: "done" });
-    expect(log).toEqual(["order", "undo charge", "undo order"]);
+    expect(deeds.log).toEqual(["order", "undo charge", "undo order"]);
     const { next } = await graph.getState({ configurable: { thread_id: open?.threadId } });
     expect(next).toEqual(["order"]);
   });
@@ -212,9 +183,9 @@ describe.each(stores)("a rollback (%s)", (_, open) => {
     await expect(rollback(graph, "t", { to: "1f000000-0000-6000-8000-000000000000" })).rejects.toThrow(
       /finish it first/,
     );
-    failing.clear();
+    deeds.failing.clear();
     expect(await rollback(graph, "t")).toMatchObject({ outcome: "done", undone: [{ effect: "charge" }] });
-    expect(log).toEqual(["order", "charge", "stock", "undo stock", "undo order", "undo charge"]);
+    expect(deeds.log).toEqual(["order", "charge", "stock", "undo stock", "undo order", "undo charge"]);
     expect((await resumeThread(graph, "t")).status).toBe("succeeded");
   });
 
@@ -229,11 +200,11 @@ describe.each(stores)("a rollback (%s)", (_, open) => {
     });
     await settleEffect(graph, "t", failed?.key ?? "", { undone: true, by: "ada", reason: "by bank transfer" });
     expect(await rollback(graph, "t")).toMatchObject({ outcome: "done", undone: [] });
-    expect(log).toEqual(["order", "charge", "stock", "undo stock", "undo order"]);
+    expect(deeds.log).toEqual(["order", "charge", "stock", "undo stock", "undo order"]);
   });
 
   it("that died anywhere is finished by another, and undoes nothing twice that says it is undone", async () => {
-    const asks = { undone: ({ of }: { of: string }) => log.includes(`undo ${of}`) };
+    const asks = { undone: ({ of }: { of: string }) => deeds.log.includes(`undo ${of}`) };
     const careful = [deed("a", asks), deed("b", asks)];
     const graph = graphOf(["first", []], ["both", careful as never], ["end", []]);
     let points = 0;
@@ -248,7 +219,7 @@ describe.each(stores)("a rollback (%s)", (_, open) => {
     expect(all).toBeGreaterThan(10);
     for (let n = 1; n <= all; n += 1) {
       onCrashPoint(undefined);
-      log = [];
+      deeds.log.length = 0;
       const thread = `dies at ${n}`;
       await runThread(graph, {}, { threadId: thread });
       let passed = 0;
@@ -263,7 +234,7 @@ describe.each(stores)("a rollback (%s)", (_, open) => {
       onCrashPoint(undefined);
       const report = await rollback(graph, thread, { to, lock: false });
       expect(report.outcome, thread).toBe("done");
-      expect(log, thread).toEqual(["a", "b", "undo b", "undo a"]);
+      expect(deeds.log, thread).toEqual(["a", "b", "undo b", "undo a"]);
       const { values, next } = await graph.getState({ configurable: { thread_id: report.threadId } });
       expect({ done: values.done, next }, thread).toEqual({ done: ["first"], next: ["both"] });
     }
@@ -293,7 +264,7 @@ describe.each(stores)("a rollback (%s)", (_, open) => {
     const plan = await planRollback(graph, "t", { to: { before: "pay" } });
     await resumeThread(graph, "t", undefined, { from: plan.target.checkpointId });
     expect(await rollback(graph, threadId, { to: { before: "pay" } })).toMatchObject({ undone: [] });
-    expect(log).toEqual(["order", "charge", "stock"]);
+    expect(deeds.log).toEqual(["order", "charge", "stock"]);
   });
 
   it("is a busy thread's to refuse", async () => {
@@ -315,10 +286,7 @@ describe.each(stores)("a rollback (%s)", (_, open) => {
 
 describe.each(stores)("a transaction (%s)", (_, open) => {
   const { persistence } = open();
-  beforeEach(() => {
-    log = [];
-    failing = new Map();
-  });
+  beforeEach(deeds.reset);
 
   const graphOf = (options: object = {}) => {
     const builder = new StateGraph(State)
@@ -351,7 +319,7 @@ describe.each(stores)("a transaction (%s)", (_, open) => {
   it("that succeeds is what its effects are", async () => {
     const graph = graphOf();
     expect((await runThread(graph, {}, { threadId: "t" })).status).toBe("succeeded");
-    expect(log).toEqual(["letter", "order", "charge", "bin"]);
+    expect(deeds.log).toEqual(["letter", "order", "charge", "bin"]);
     expect((await listEffects(graph, "t")).map((entry) => entry.transaction)).toEqual([
       undefined,
       "order#0",
@@ -364,7 +332,7 @@ describe.each(stores)("a transaction (%s)", (_, open) => {
     const graph = graphOf();
     failNext("bin", fault("unavailable", { code: "ECONNREFUSED" }));
     expect((await runThread(graph, {}, { threadId: "t" })).status).toBe("succeeded");
-    expect(log).toEqual(["letter", "order", "charge", "undo charge", "undo order", "order", "charge", "bin"]);
+    expect(deeds.log).toEqual(["letter", "order", "charge", "undo charge", "undo order", "order", "charge", "bin"]);
     expect((await listEffects(graph, "t")).map(({ effect, epoch, state }) => `${effect} ${epoch} ${state}`)).toEqual([
       "letter 0 confirmed",
       "order 0 compensated",
@@ -382,10 +350,10 @@ describe.each(stores)("a transaction (%s)", (_, open) => {
     const asked = await runThread(graph, {}, { threadId: "t" });
     expect(asked.status).toBe("waiting_human");
     expect(JSON.stringify(asked.waitingFor)).toContain("could not be undone whole");
-    expect(log).toEqual(["letter", "order", "charge", "undo order"]);
-    failing.clear();
+    expect(deeds.log).toEqual(["letter", "order", "charge", "undo order"]);
+    deeds.failing.clear();
     expect((await resumeThread(graph, "t", { action: "retry" })).status).toBe("succeeded");
-    expect(log).toEqual(["letter", "order", "charge", "undo order", "undo charge", "order", "charge", "bin"]);
+    expect(deeds.log).toEqual(["letter", "order", "charge", "undo order", "undo charge", "order", "charge", "bin"]);
   });
 
   it("cannot be nested, nor be anything without a name or a ledger", async () => {

@@ -5,6 +5,7 @@ import { ancestorsSql, objectsSql, readSql, severalSql } from "../../../src/pers
 import { checkpointKeySql, threadKeySql } from "../../../src/persistence/native/stored-object.js";
 import { writeSql } from "../../../src/persistence/native/write-statement.js";
 import { ResilientPostgresSaver } from "../../../src/persistence/saver.js";
+import { listAuditSql } from "../../../src/persistence/sql-audit.js";
 import { changeSql, intendSql, listSql, lookSql, waySql } from "../../../src/persistence/sql-effects.js";
 import { createDatabase, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
 
@@ -25,6 +26,9 @@ const statements = {
   "that reads contents": objectsSql(schema),
   "that stores the intent of an effect": intendSql(schema),
   "that changes an effect": changeSql(schema),
+  "that stores the intent of an effect and says so in the audit log": intendSql(schema, true),
+  "that changes an effect and says so in the audit log": changeSql(schema, true),
+  "that lists the audit log of a thread": listAuditSql(schema, ["threadId", "before"]),
   "that finds an effect": lookSql(schema),
   "that lists the effects of a thread": listSql(schema),
   "that reads the way to a checkpoint": waySql(schema),
@@ -92,6 +96,8 @@ describeOnPostgres("the plan of the statement", () => {
       insert into lgr_threads (thread_id) ${rows(id)};
       insert into lgr_effects (thread_id, key, epoch, effect, place, state, change, entry)
         ${rows(`${thread}, ${id}, 0, 'charge', 'pay', 'confirmed', ${id}, '{}'`)};
+      insert into lgr_audit (id, at, by, what, thread_id, entry)
+        ${rows(`${id}, now(), 'Ada', 'human.decided', ${thread}, '{}'`)};
       analyze`);
   });
 

@@ -38,7 +38,12 @@ const failure: FailureRecord = {
   fallbacks: ["later", "never"],
   decisions: [],
 };
-const request = interventionRequest(failure, ACTIONS, { threadId: "uuid", threadName: "q3", graph: "orders" });
+const request = interventionRequest(failure, ACTIONS, {
+  threadId: "uuid",
+  threadName: "q3",
+  graph: "orders",
+  effects: [],
+});
 
 describe("the request to a person", () => {
   it("says in one sentence what failed, after what, and how", () => {
@@ -73,6 +78,8 @@ describe("the request to a person", () => {
   it("does not offer a fallback where there is none", () => {
     const without = interventionRequest({ ...failure, fallbacks: [] }, ACTIONS, {});
     expect(without.actions.map((one) => one.action)).not.toContain("fallback");
+    // Nor a rollback where nothing is recorded.
+    expect(without.actions.map((one) => one.action)).not.toContain("rollback");
     expect(without.suggestion.action).not.toBe("fallback");
   });
 });
@@ -93,7 +100,7 @@ describe("a decision", () => {
   });
 
   it.each([
-    [null, 'the answer names no "action"; choose one of retry, adjust, fallback, provide, escalate, abort'],
+    [null, 'the answer names no "action"; choose one of retry, adjust, fallback, provide, rollback, escalate, abort'],
     ["retry", 'the answer names no "action"'],
     [{ action: "dance" }, 'action "dance" is not offered'],
     [{ action: "fallback", step: "x" }, '"fallback" does not fit: step:'],

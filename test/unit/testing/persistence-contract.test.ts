@@ -6,7 +6,7 @@ import { type PersistenceContractOptions, persistenceContract } from "langgraph-
 import { describe, expect, it } from "vitest";
 import { collectTests } from "../../support/collected-tests.js";
 
-const stores = ["attempts", "breakers", "cache", "ledger", "locks", "streams"] as const;
+const stores = ["attempts", "audit", "breakers", "cache", "ledger", "locks", "streams"] as const;
 
 const suiteOf = (open: () => Persistence, more: Partial<PersistenceContractOptions> = {}) =>
   collectTests((test) => persistenceContract({ name: "x:", open, stores, test, ...more }));
@@ -175,6 +175,34 @@ const defects: readonly (readonly [defect: string, found: string, change: Change
         await store.append(...given);
       };
       return { attempts: { ...store, append } };
+    },
+  ],
+  [
+    "logs what a refused change of an effect would have said",
+    "a change of an effect with an entry for the audit log > writes nothing where the change is refused",
+    ({ ledger, audit }) => {
+      const store = ledger as NonNullable<typeof ledger>;
+      const move: typeof store.move = async (entry, from, lease, said) => {
+        if (said !== undefined) await audit?.append(said);
+        return store.move(entry, from, lease);
+      };
+      return { ledger: { ...store, move } };
+    },
+  ],
+  [
+    "forgets the audit log of a deleted thread",
+    "entries of the audit log > outlive their thread",
+    ({ audit, checkpointer }) => {
+      const log = audit as NonNullable<typeof audit>;
+      const gone = new Set<string>();
+      const deleteThread = checkpointer.deleteThread.bind(checkpointer);
+      checkpointer.deleteThread = async (threadId) => {
+        gone.add(threadId);
+        await deleteThread(threadId);
+      };
+      const list: typeof log.list = async (filter) =>
+        (await log.list(filter)).filter(({ threadId }) => !gone.has(threadId ?? ""));
+      return { audit: { ...log, list } };
     },
   ],
   [

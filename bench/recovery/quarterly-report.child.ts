@@ -1,0 +1,7 @@
+/** Runs the quarterly-report graph, or goes on with it, to its end. Dies where it is told to. */
+import { armCrashPoints } from "langgraph-resilience/chaos";
+import { builder } from "../../graphs/quarterly-report/graph.js";
+import { runGraph } from "./run-graph.js";
+
+armCrashPoints();
+await runGraph("quarterly-report", builder);
