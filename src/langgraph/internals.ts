@@ -3,6 +3,7 @@
  * else. Each assumption has a test of its own in test/unit/langgraph/internals.test.ts, so that an upgrade which breaks
  * one says which.
  */
+import { isDeepStrictEqual } from "node:util";
 import { RunnableLambda } from "@langchain/core/runnables";
 import { GraphDrained, type LangGraphRunnableConfig, type NodeError } from "@langchain/langgraph";
 
@@ -257,4 +258,22 @@ export function finishedTasks(
   pendingWrites: readonly (readonly [taskId: string, channel: string, value: unknown])[],
 ): ReadonlySet<string> {
   return new Set(pendingWrites.filter(([, channel]) => !NOT_OUTPUT.includes(channel)).map(([taskId]) => taskId));
+}
+
+interface RunCheckpoint {
+  readonly channel_values: Record<string, unknown>;
+  readonly versions_seen: Record<string, unknown>;
+}
+
+/**
+ * Nodes that a checkpoint has run on the way to the next one. Assumption: the next one has noted what each of them saw;
+ * but for those that something was sent to, which lies in a channel of its own.
+ */
+export function nodesBetween(checkpoint: RunCheckpoint, next: RunCheckpoint): readonly string[] {
+  const noted = Object.entries(next.versions_seen)
+    .filter(([node, seen]) => !isDeepStrictEqual(seen, checkpoint.versions_seen[node]))
+    .map(([node]) => node);
+  const sent = checkpoint.channel_values.__pregel_tasks;
+  const sentTo = Array.isArray(sent) ? sent.map(({ node }: { readonly node?: unknown }) => String(node)) : [];
+  return [...new Set([...noted, ...sentTo])];
 }

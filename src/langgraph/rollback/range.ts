@@ -38,7 +38,7 @@ export async function rangeOf(graph: RunnableGraph, ref: ThreadRef, request: Ran
     case "process":
       return findTarget(graph, threadId, {
         wanted: "beginning of a run",
-        judge: ({ snapshot }) => (isInput(snapshot) ? "this" : undefined),
+        judge: ({ source }) => (source === "input" ? "this" : undefined),
       });
     case "transaction": {
       const { name, nodes, begins } = transactionOf(graphMarks(graph), request.transaction);
@@ -54,13 +54,13 @@ export async function rangeOf(graph: RunnableGraph, ref: ThreadRef, request: Ran
 function lastGood({ usableState, withinRun = false }: RangeRequest, marks: GraphMarks): Search {
   return {
     wanted: "damage at its head, nor any barrier (say where to go back to with { to }),",
-    subgraphs: true,
+    firstIsWhole: true,
     usableState,
     passes: () => true,
-    judge: (place) => {
+    judge: async (place) => {
       if (place.isFirstSound) return "this";
-      const barrier = atBarrier(place, true, marks);
-      return barrier === undefined && withinRun && isInput(place.snapshot) ? "this" : barrier;
+      const barrier = await atBarrier(place, true, marks);
+      return barrier === undefined && withinRun && place.source === "input" ? "this" : barrier;
     },
   };
 }
@@ -69,17 +69,14 @@ function lastGood({ usableState, withinRun = false }: RangeRequest, marks: Graph
 function sinceBegin(name: string, { nodes, begins }: GraphTransaction): Search {
   return {
     wanted: `node of transaction "${name}" in this run`,
-    judge: ({ snapshot, next }) => {
-      if (next.some((node) => begins.has(node))) return "this";
-      const isMember = begins.size === 0 && next.some((node) => nodes.has(node));
-      if (isInput(snapshot)) return isMember ? "perhaps, end" : "end";
+    judge: async (place) => {
+      const run = await place.nodes();
+      if (run.some((node) => begins.has(node))) return "this";
+      const isMember = begins.size === 0 && run.some((node) => nodes.has(node));
+      if (place.source === "input") return isMember ? "perhaps, end" : "end";
       return isMember ? "perhaps" : undefined;
     },
   };
-}
-
-function isInput({ metadata }: FoundTarget["target"]): boolean {
-  return metadata?.source === "input";
 }
 
 function transactionOf({ transactions }: GraphMarks, given: string | undefined): GraphTransaction & { name: string } {

@@ -4,6 +4,7 @@ import { persistenceOf } from "../../core/persistence-of.js";
 import type { ThreadRecord } from "../../core/ports.js";
 import { redactText } from "../../core/redact.js";
 import { asError, ConfigError } from "../../errors/own-errors.js";
+import type { RollbackReport } from "../../recovery/rollback-plan.js";
 import type {
   PlannedThread,
   RolledBackThread,
@@ -115,15 +116,15 @@ export async function rollbackSystem(graph: GraphLike, options: SystemRollbackOp
     if (!isOpen && (await beforeTouch(runnable, ledger, ref.threadId, touched, since)) === undefined) return undefined;
     const held = { ...lock, ...(signal === undefined ? {} : { signal }) };
     return withHeldThread("rollback()", runnable, ref, held, async (run) => {
-      if (await openRollback(ledger, ref.threadId)) {
-        const finished = await performRollback(run, { range: undefined, acceptStanding, signal, by, reason });
-        if (finished.outcome === "incomplete") return { ...ref, outcome: finished.outcome, report: finished };
-      }
+      const came = (report: RollbackReport) => ({ ...ref, outcome: report.outcome, report });
+      const earlier = await openRollback(ledger, ref.threadId);
+      const finished =
+        earlier && (await performRollback(run, { range: undefined, acceptStanding, signal, by, reason }));
+      if (finished?.outcome === "incomplete") return came(finished);
       const checkpoint = await beforeTouch(runnable, ledger, ref.threadId, touched, since);
-      if (checkpoint === undefined) return undefined;
+      if (checkpoint === undefined) return finished && came(finished);
       const range = { scope: "session" as const, to: { checkpoint } };
-      const report = await performRollback(run, { range, acceptStanding, signal, by, reason });
-      return { ...ref, outcome: report.outcome, report };
+      return came(await performRollback(run, { range, acceptStanding, signal, by, reason }));
     });
   };
   const left = await eachOf(records, concurrency, signal, async (record) => {

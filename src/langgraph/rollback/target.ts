@@ -7,7 +7,7 @@ import { stepBarrier } from "../checkpoint-barrier.js";
 import { root, type UsableState } from "../threads/damage.js";
 import type { RunnableGraph } from "../threads/graph.js";
 import type { GraphMarks } from "./graph-marks.js";
-import { type DamagedPlace, nextOf, type SoundPlace, wayBackFromHead } from "./way.js";
+import { type DamagedPlace, type SoundPlace, wayBackFromHead } from "./way.js";
 
 export interface FoundTarget {
   readonly target: StateSnapshot;
@@ -18,14 +18,10 @@ export interface FoundTarget {
   readonly from: ReadonlySet<string>;
 }
 
-/** A checkpoint on the way back, from which its successor on this branch was made. */
+/** A checkpoint on the way back. */
 export interface WayPlace extends SoundPlace {
-  /** Nodes that are run from there. */
-  readonly next: readonly string[];
   /** How many checkpoints back from the head. */
   readonly steps: number;
-  /** The one that came after it on the way; absent for the head, and where that is damaged. */
-  readonly later?: SoundPlace;
   /** Whether all that came after it on the way is damaged. */
   readonly isFirstSound: boolean;
 }
@@ -39,14 +35,14 @@ export type Verdict = "this" | "later" | "perhaps" | "perhaps, end" | "end" | un
 export interface Search {
   /** For messages: "checkpoint before node …". */
   readonly wanted: string;
-  judge(place: WayPlace): Verdict;
+  judge(place: WayPlace): Verdict | Promise<Verdict>;
   /**
    * What a damaged checkpoint behind the head is: passed over, or the end of the search, since what is asked for may
    * be that one. Default: the end.
    */
   passes?(damaged: DamagedPlace, steps: number): boolean;
-  /** Whether the states of subgraphs count in what is sound; default: only those of the target are read. */
-  readonly subgraphs?: boolean;
+  /** Whether it is for the first sound one: then all that it stands on is read. */
+  readonly firstIsWhole?: boolean;
   readonly usableState?: UsableState | undefined;
 }
 
@@ -61,37 +57,38 @@ export async function findTarget(graph: RunnableGraph, threadId: string, search:
   const from: string[] = [];
   const nodes = new Set<string>();
   let damage: CheckpointCorruptError | undefined;
-  let later: SoundPlace | undefined;
-  let perhaps: { readonly place: SoundPlace; readonly at: number } | undefined;
+  let perhaps: { readonly id: string; readonly at: number } | undefined;
   let onlyDamaged = true;
-  const found = async (place: SoundPlace, count: number): Promise<FoundTarget> => {
-    await graph.getState(root({ threadId }, place.id), { subgraphs: true });
-    const ways = { head: from[0] ?? place.id, from: new Set(from.slice(0, count)) };
-    return { target: place.snapshot, ...ways, ...(damage === undefined ? {} : { damage }) };
+  const found = async (id: string, count: number): Promise<FoundTarget> => {
+    const target = await graph.getState(root({ threadId }, id), { subgraphs: true });
+    const ways = { head: from[0] ?? id, from: new Set(from.slice(0, count)) };
+    return { target, ...ways, ...(damage === undefined ? {} : { damage }) };
   };
   for await (const place of wayBackFromHead(graph, threadId, search)) {
     from.push(place.id);
     if ("damage" in place) {
       if (from.length === 1) damage = place.damage;
       else if (search.passes?.(place, from.length - 1) !== true) throw place.damage;
-      later = undefined;
       continue;
     }
-    const next = nextOf(place.snapshot);
-    for (const node of next) nodes.add(node);
-    const seen = { ...place, next, steps: from.length - 1, isFirstSound: onlyDamaged && damage !== undefined };
-    const verdict = search.judge(later === undefined ? seen : { ...seen, later });
-    if (verdict === "this") return found(place, from.length);
-    if (verdict === "later" && later !== undefined) return found(later, from.length - 1);
-    if (verdict === "perhaps" || verdict === "perhaps, end") perhaps = { place, at: from.length };
+    const isFirstSound = onlyDamaged && damage !== undefined;
+    const asked = async () => {
+      const run = await place.nodes();
+      for (const node of run) nodes.add(node);
+      return run;
+    };
+    const verdict = await search.judge({ ...place, nodes: asked, steps: from.length - 1, isFirstSound });
+    if (verdict === "this") return found(place.id, from.length);
+    if (verdict === "later" && place.later !== undefined) return found(place.later.id, from.length - 1);
+    if (verdict === "perhaps" || verdict === "perhaps, end") perhaps = { id: place.id, at: from.length };
     if (verdict === "end" || verdict === "perhaps, end") break;
     onlyDamaged = false;
-    later = place;
   }
-  if (perhaps !== undefined) return found(perhaps.place, perhaps.at);
+  if (perhaps !== undefined) return found(perhaps.id, perhaps.at);
   if (from.length === 0) throw new InvalidInputError(`Thread "${threadId}" has no checkpoint to go back to`);
+  const run = nodes.size === 0 ? "" : `, from which ${[...nodes].join(", ")} were run`;
   throw new InvalidInputError(
-    `There is no ${search.wanted} on the way back from checkpoint ${from[0]} of thread "${threadId}": it has ${from.length} checkpoints, from which ${nodes.size === 0 ? "no node was run" : `${[...nodes].join(", ")} were run`}`,
+    `There is no ${search.wanted} on the way back from checkpoint ${from[0]} of thread "${threadId}": it has ${from.length} checkpoints${run}`,
   );
 }
 
@@ -111,7 +108,7 @@ export function searchFor(wanted: ParsedTarget, marks: GraphMarks): Search {
   if ("before" in wanted)
     return {
       wanted: `checkpoint before node "${wanted.before}"`,
-      judge: ({ next }) => (next.includes(wanted.before) ? "this" : undefined),
+      judge: async (place) => ((await place.nodes()).includes(wanted.before) ? "this" : undefined),
     };
   const { barrier } = wanted;
   return {
@@ -121,15 +118,19 @@ export function searchFor(wanted: ParsedTarget, marks: GraphMarks): Search {
 }
 
 /** The state after a barrier is the checkpoint that its superstep has led to. */
-export function atBarrier(
-  { snapshot, next, later }: WayPlace,
+export async function atBarrier(
+  place: WayPlace,
   wanted: string | true,
   { barriers, barrierEvery }: GraphMarks,
-): Verdict {
-  const { source, step = 0 } = snapshot.metadata ?? {};
-  const wasPassed = later?.snapshot.metadata?.source === "loop";
+): Promise<Verdict> {
+  const { source, step, later } = place;
   const isNamed = (name: string | undefined) => name !== undefined && (wanted === true || wanted === name);
-  if (wasPassed && next.some((node) => isNamed(barriers.get(node)))) return "later";
+  if (
+    barriers.size > 0 &&
+    later?.source === "loop" &&
+    (await place.nodes()).some((node) => isNamed(barriers.get(node)))
+  )
+    return "later";
   const isPeriodic = barrierEvery !== undefined && source === "loop" && step > 0 && step % barrierEvery === 0;
   return isPeriodic && isNamed(stepBarrier(step)) ? "this" : undefined;
 }

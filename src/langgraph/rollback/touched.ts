@@ -60,13 +60,12 @@ function effectSearch(steps: Set<string>): Search | undefined {
 
 /** What a checkpoint's nodes did was done by the time of the one they led to; one that was made aside says nothing. */
 function nodeSearch(node: string, sinceMs: number): Search {
-  const doneMs = ({ later }: WayPlace) => Date.parse(later?.snapshot.createdAt ?? "");
-  const wereRun = ({ later }: WayPlace) => later === undefined || later.snapshot.metadata?.source === "loop";
+  const wereRun = ({ later }: WayPlace) => later === undefined || later.source === "loop";
   return {
     wanted: "step that was touched",
-    judge(place) {
-      if (doneMs(place) < sinceMs) return "end";
-      return place.next.includes(node) && wereRun(place) ? "perhaps" : undefined;
+    async judge(place) {
+      if (place.later !== undefined && place.later.atMs < sinceMs) return "end";
+      return wereRun(place) && (await place.nodes()).includes(node) ? "perhaps" : undefined;
     },
   };
 }

@@ -75,7 +75,7 @@ async function timesInRun({ graph, ref }: HeldThread, node: string): Promise<num
   const run = new Set<string>();
   for await (const place of wayBackFromHead(graph, ref.threadId)) {
     run.add(place.id);
-    if ("snapshot" in place && place.snapshot.metadata?.source === "input") break;
+    if ("source" in place && place.source === "input") break;
   }
   return own.filter(({ target }) => run.has(target)).length;
 }

@@ -12,6 +12,7 @@ import {
   START,
   StateGraph,
 } from "@langchain/langgraph";
+import type { Checkpoint } from "@langchain/langgraph-checkpoint";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import {
@@ -36,6 +37,7 @@ import {
   mayHaveRunBefore,
   namespaceOf,
   nodesAround,
+  nodesBetween,
   onDrain,
   readChannel,
   routesByCommand,
@@ -354,6 +356,24 @@ describe("LangGraph", () => {
     ).rejects.toThrow("after the answer");
     const after = (await saver.getTuple(thread))?.pendingWrites ?? [];
     expect(answersOf(after).get(idOf("b"))).toBe(1);
+  });
+
+  it("notes with a checkpoint which nodes the one before has run, and keeps beside it to which something was sent", async () => {
+    const saver = new MemorySaver();
+    const graph = new StateGraph(LogState)
+      .addNode("fan", async () => ({ log: ["fan"] }))
+      .addNode("worker", async () => ({ log: ["worker"] }))
+      .addNode("beside", async () => ({ log: ["beside"] }))
+      .addNode("end", async () => ({ log: ["end"] }))
+      .addEdge(START, "fan")
+      .addConditionalEdges("fan", () => [new Send("worker", {}), "beside"], ["worker", "beside"])
+      .addEdge("beside", "end")
+      .compile({ checkpointer: saver });
+    await graph.invoke({ value: 1 }, thread);
+    const checkpoints: Checkpoint[] = [];
+    for await (const { checkpoint } of saver.list(thread)) checkpoints.unshift(checkpoint);
+    const between = checkpoints.slice(1).map((next, n) => nodesBetween(checkpoints[n] as Checkpoint, next).toSorted());
+    expect(between).toEqual([["__start__"], ["fan"], ["beside", "worker"], ["end"]]);
   });
 
   it("loses a command to the parent of a node with an error handler, unless the task has written something", async () => {
