@@ -12,6 +12,8 @@ import { type AttemptGate, ownConfigurable, type Questions, runInConfig } from "
 import { namespaceOf } from "./internals.js";
 
 const ATTEMPT = "__lgr_attempt";
+/** Configurable key: the idempotency key of a node that is an effect as a whole. */
+export const NODE_KEY = "__lgr_node_key";
 
 /** Which attempt this is, and what failed before. */
 export interface Attempt {
@@ -25,6 +27,8 @@ export interface Attempt {
   readonly previous?: ErrorReport;
   /** Present when a person sent the step back here: what they decided. */
   readonly directive?: "retry" | "fallback";
+  /** Of a node that declares `compensate`: the same for each attempt, and after a crash. Hand it to the service. */
+  readonly idempotencyKey?: string;
 }
 
 /** What the scope of an attempt knows, beneath what the node is told. */
@@ -65,12 +69,16 @@ export function attempt(config: LangGraphRunnableConfig | undefined): Attempt {
   const { running, step, earlier, directive } = marker;
   const failures = earlier.length === 0 ? running.failures : [...earlier, ...running.failures];
   const previous = failures.at(-1)?.report;
+  const idempotencyKey = (config?.configurable as Record<string, unknown> | undefined)?.[NODE_KEY] as
+    | string
+    | undefined;
   return {
     number: running.number,
     step,
     failures,
     ...(previous === undefined ? {} : { previous }),
     ...(directive === undefined ? {} : { directive }),
+    ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
   };
 }
 

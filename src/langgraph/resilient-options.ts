@@ -1,6 +1,7 @@
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
 import { z } from "zod";
 import { offOr } from "../core/options.js";
+import type { EffectCall } from "../effects/effect.js";
 import { type BudgetOptions, budgetSchema } from "../policies/budget.js";
 import { checkLadder, type LadderFallback, type LadderOptions, ladderShape } from "../policies/ladder-options.js";
 import { ROLLBACK_SCOPES, type RollbackScope } from "../recovery/rollback-target.js";
@@ -23,6 +24,12 @@ export interface ResilientOptions<I, O, F = O> extends LadderOptions<I, LangGrap
   readonly humanAfter?: "retry" | "fallback" | "rollback";
   /** Off by default. What is taken back by itself, after the fallbacks and before a person is asked. */
   readonly rollback?: AutomaticRollback | false;
+  /**
+   * Undoes what the node did, when it is taken back: given what it returned. The node counts as one effect then, which
+   * is repeated under the same key (`attempt(config).idempotencyKey`) after a failure or a crash; for one that must not
+   * be, or several, use defineEffect. It returns an update, not a Command.
+   */
+  readonly compensate?: (result: O, call: EffectCall) => unknown;
   /**
    * The named transaction that the node is part of: what its nodes have done is undone together, by a rollback of scope
    * "transaction". One begins with the run, or with a node that says `begins`.
@@ -62,10 +69,19 @@ export const resilientSchema = z
     maxDegradations: z.int().min(0).optional(),
     humanAfter: z.enum(["retry", "fallback", "rollback"]).default("rollback"),
     rollback: offOr(rollbackSchema).default(false),
+    compensate: z
+      .custom<(...parameters: never[]) => unknown>((value) => typeof value === "function", "must be a function")
+      .optional(),
     transaction: transactionSchema.optional(),
   })
   .superRefine(checkLadder)
-  .superRefine(({ rollback, transaction }, context) => {
+  .superRefine(({ rollback, transaction, compensate, cache }, context) => {
+    if (compensate !== undefined && cache !== false)
+      context.addIssue({
+        code: "custom",
+        path: ["cache"],
+        message: 'does not go with "compensate": an answer from before it was undone would be given again',
+      });
     if (rollback === false || rollback.scope !== "transaction" || transaction !== undefined) return;
     context.addIssue({
       code: "custom",

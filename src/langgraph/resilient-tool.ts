@@ -16,7 +16,7 @@ type ToolInput<T> = T extends StructuredToolInterface<infer _Schema, infer Input
 
 export type ResilientToolOptions<T> = Omit<
   ResilientOptions<ToolInput<T>, unknown>,
-  "humanAfter" | "rollback" | "transaction" | "name"
+  "humanAfter" | "rollback" | "compensate" | "transaction" | "name"
 >;
 
 /** Of a tool, what is wrapped: what LangChain calls once it has parsed the input. */

@@ -16,6 +16,7 @@ import { ambientConfig } from "./attempt-internals.js";
 import { markerOf } from "./attempt-scope.js";
 import type { Cached } from "./cached.js";
 import { climb } from "./climb.js";
+import { compensatedNode } from "./effects/compensated-node.js";
 import { scopeOf } from "./effects/effect-scope.js";
 import { announceParentCommand, isCompiledGraph, namespaceOf } from "./internals.js";
 import { messageCodec } from "./message-codec.js";
@@ -68,7 +69,14 @@ export function resilient<I, O, F = O>(
   }
   if (typeof node !== "function") throw new ConfigError(`${owner}: the node must be a function`);
   const policy = parseOptions(owner, resilientSchema, options);
-  const ladder = compileLadder(owner, label, node as Node<unknown, unknown>, policy, messageCodec);
+  const { compensate } = policy;
+  if (compensate !== undefined && options.name === undefined && node.name === "")
+    throw new ConfigError(
+      `${owner}: a node with "compensate" is known in the ledger by its name, and this function has none; give { name }`,
+    );
+  const work = node as Node<unknown, unknown>;
+  const whole = compensate === undefined ? work : compensatedNode(label, work, compensate as () => unknown);
+  const ladder = compileLadder(owner, label, whole, policy, messageCodec);
   const decorated = entrance<I, O | F>({ label, policy, ladder, isTool: false, classify: classifyError });
   marks.set(decorated, { label, policy });
   return decorated;

@@ -51,6 +51,11 @@ interface Try {
  * @throws ConfigError at once for wrong options
  */
 export function defineEffect<I, O>(options: EffectOptions<I, O>): EffectFunction<I, O> {
+  return effectOf(options);
+}
+
+/** @param source what tells it from another effect of the same name; default: its functions */
+export function effectOf<I, O>(options: EffectOptions<I, O>, source?: string): EffectFunction<I, O> {
   const owner = `defineEffect(${String(options?.name)})`;
   const policy = parseOptions(owner, effectSchema, options);
   const effect: Effect = {
@@ -61,7 +66,7 @@ export function defineEffect<I, O>(options: EffectOptions<I, O>): EffectFunction
     probe: policy.probe as Effect["probe"],
     notDone: policy.notDone as Effect["notDone"],
   };
-  const definition = knownAs(effect, policy);
+  const definition = knownAs(effect, policy, source);
   noteEffect(definition);
   const perform = async (given: I, config: LangGraphRunnableConfig = ambientConfig()): Promise<O> => {
     const input = parsedInput(policy, given);
@@ -78,7 +83,7 @@ export function defineEffect<I, O>(options: EffectOptions<I, O>): EffectFunction
   return Object.assign(perform, { effectName: policy.name });
 }
 
-function knownAs(effect: Effect, policy: EffectPolicy): KnownEffect {
+function knownAs(effect: Effect, policy: EffectPolicy, source: string | undefined): KnownEffect {
   const { compensate, undone, run, probe, retry, timeout } = policy;
   // Undoing is tried again although doing is not: what is left of a group that failed must not stay for one hiccup.
   const patient = { ...policy, retry: retry === false ? retrySchema.parse({}) : retry };
@@ -94,7 +99,7 @@ function knownAs(effect: Effect, policy: EffectPolicy): KnownEffect {
       tried(patient, signal === undefined ? {} : { signal }, (attempt) =>
         limited(policy, limitMs, attempt.signal, work),
       ),
-    source: [run, compensate, undone, probe].map(String).join("\n"),
+    source: source ?? [run, compensate, undone, probe].map(String).join("\n"),
   };
 }
 
