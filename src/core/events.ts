@@ -58,7 +58,7 @@ export interface EventPayloads {
   "retention.pruned": { readonly threads: number; readonly checkpoints: number; readonly bytes: number };
   /** What was to be deleted in the background was not, or not all of it; it is tried again the next time. */
   "retention.failed": { readonly message: string };
-  "node.failed": { readonly report: ErrorReport; readonly next: "human" | "fail" | "stop" };
+  "node.failed": { readonly report: ErrorReport; readonly next: "human" | "rollback" | "fail" | "stop" };
   "checkpoint.written": { readonly checkpointId: string; readonly step: number; readonly source: string };
   /** A stored checkpoint was found damaged, for the first time in this process. */
   "checkpoint.corrupt": CorruptPart & { readonly message: string };

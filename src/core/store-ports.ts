@@ -6,7 +6,8 @@
  */
 import type { AuditLog } from "./audit-ports.js";
 import type { EffectLedger } from "./effect-ports.js";
-import type { AttemptRecord, DecisionRecord } from "./records.js";
+import type { InboxStore } from "./inbox-ports.js";
+import type { AttemptRecord } from "./records.js";
 
 /** One step of one thread, from its first execution on. */
 export interface AttemptScope {
@@ -38,13 +39,6 @@ export interface AttemptStore {
   mark(scope: AttemptScope, state: AttemptsState): Promise<void>;
   load(scope: AttemptScope): Promise<StoredAttempts | undefined>;
   clear(scope: AttemptScope): Promise<void>;
-}
-
-/** Questions to people over all threads and graphs. */
-export interface InboxStore {
-  open(id: string, request: unknown, deadline?: Date): Promise<void>;
-  /** True for one caller only. */
-  resolve(id: string, decision: DecisionRecord): Promise<boolean>;
 }
 
 /** One generated text of a thread. The names beside the thread's are opaque to a store. */

@@ -157,7 +157,7 @@ function ask(
       responseSchema: (request.automatic === undefined ? decision : z.union([decision, askInstead])) as never,
     });
   } catch (error) {
-    if (isControlFlow(error))
+    if (isControlFlow(error) && request.automatic === undefined)
       context.emit("human.requested", { interventionId: taskId(config), failedNode: request.node });
     throw error;
   }

@@ -118,6 +118,7 @@ async function answered(entry: NodeEntry, config: LangGraphRunnableConfig): Prom
 /** @throws always: what was thrown, with a record of it made */
 async function failed(entry: NodeEntry, config: LangGraphRunnableConfig, thrown: unknown): Promise<never> {
   const { context, around, history, isTool } = entry;
+  const { rollback, humanAfter } = entry.policy;
   if (isParentCommand(thrown)) announceParentCommand(config);
   const stopped = isControlFlow(thrown) || config.signal?.aborted === true;
   // Also of an attempt that was told to stop: what it had begun must not be begun again by whoever resumes.
@@ -128,7 +129,11 @@ async function failed(entry: NodeEntry, config: LangGraphRunnableConfig, thrown:
   const error = asError(thrown);
   const failure = failureRecord(error, entry, config);
   recordFailure(error, failure, namespaceOf(config));
-  if (around === undefined && !isTool) context.emit("node.failed", { report: failure.report, next: nextRung(failure) });
+  if (around === undefined && !isTool) {
+    const next = nextRung(failure);
+    const isTakenBack = next === "human" && rollback !== false && humanAfter === "rollback";
+    context.emit("node.failed", { report: failure.report, next: isTakenBack ? "rollback" : next });
+  }
   throw error;
 }
 

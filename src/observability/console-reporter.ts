@@ -71,7 +71,7 @@ function lineOf(event: ResilienceEvent, paint: Paint): string | undefined {
     case "fallback.succeeded":
       return `${paint("green", "↷")} ${node} was answered by ${event.step}`;
     case "node.failed":
-      return `${paint("red", "✗")} ${node} failed for good: ${reason(event.report)}; ${{ human: "a person is asked", fail: "the run is refused", stop: "the run stops" }[event.next]}`;
+      return `${paint("red", "✗")} ${node} failed for good: ${reason(event.report)}; ${{ human: "a person is asked", rollback: "what it declares is rolled back", fail: "the run is refused", stop: "the run stops" }[event.next]}`;
     case "checkpoint.written":
       return paint("dim", `■ checkpoint ${event.checkpointId} (step ${event.step}, ${event.source})`);
     case "checkpoint.corrupt":
@@ -92,6 +92,12 @@ function lineOf(event: ResilienceEvent, paint: Paint): string | undefined {
       return `${paint("yellow", "⇢")} ${node}: it is not known whether ${event.effect} happened`;
     case "effect.reused":
       return `${paint("green", "⇢")} ${node}: ${event.effect} was done on the branch that this one left; its receipt is taken over`;
+    case "rollback.started":
+      return event.effects === 0 && event.scope === "step"
+        ? undefined
+        : `${paint("yellow", "↶")} rolls back (${event.scope}): ${event.effects} ${event.effects === 1 ? "effect" : "effects"} to undo`;
+    case "rollback.finished":
+      return `${paint(event.outcome === "done" ? "green" : "red", "↶")} rolled back (${event.scope}): ${event.undone} undone${event.outcome === "done" ? "" : `, ${event.failed} could not be`}`;
     case "human.requested":
       return `${paint("yellow", "?")} a person is asked about ${paint("bold", event.failedNode)}`;
     case "human.decided":

@@ -3,6 +3,8 @@
  * then, so that the thread can be taken back beneath it, and goes on from there under the same lock.
  */
 import { Command } from "@langchain/langgraph";
+import { systemClock } from "../../core/clock.js";
+import { persistenceOf } from "../../core/persistence-of.js";
 import type { DeclaredRollback } from "../../core/records.js";
 import { RollbackIncompleteError } from "../../errors/effect-errors.js";
 import { asError } from "../../errors/own-errors.js";
@@ -105,11 +107,31 @@ export async function decidedRollback(
     reason,
     resumes: true,
   });
+  // Of a step it is the run that notes it.
+  if (scope !== "step") await noteDecision(thread, question, decision);
   if (report.outcome === "incomplete") throw incomplete(thread, report);
   if (scope !== "step") return onward;
   const { action } = decision;
   const answer = { action, scope, acceptStanding, by, reason };
   return { input: new Command({ resume: { [question.id]: answer } }), resumed: true };
+}
+
+async function noteDecision(
+  { graph, ref: { threadId } }: HeldThread,
+  { id, request }: PendingInterrupt,
+  decision: Extract<Decision, { action: "rollback" }>,
+): Promise<void> {
+  const { by = "unnamed", reason } = decision;
+  await persistenceOf(graph.checkpointer)?.audit?.append({
+    v: 1,
+    id: `${threadId}/${id}`,
+    at: systemClock.now(),
+    by,
+    what: "human.decided",
+    threadId,
+    ...(reason === undefined ? {} : { reason }),
+    details: { node: request?.node, decision },
+  });
 }
 
 /** One that was begun by a run which died is finished by whoever takes over. */

@@ -98,9 +98,17 @@ export function withRun<T>(
   work: (run: ThreadRun) => Promise<T>,
 ): Promise<T> {
   return withHeldThread(caller, graph, ref, options, async (run) => {
-    if (persistenceOf(graph.checkpointer)?.ledger !== undefined) await finishedByRun(run, options.signal);
-    await refuseAmidRollback(persistenceOf(graph.checkpointer)?.ledger, ref.threadId, ref.name ?? ref.threadId);
-    return work(run);
+    const { onEvent, signal } = options;
+    const unsubscribe =
+      onEvent && eventsOf(graph.checkpointer).subscribe((event) => (isOf(event, ref) ? onEvent(event) : undefined));
+    try {
+      const ledger = persistenceOf(graph.checkpointer)?.ledger;
+      if (ledger !== undefined) await finishedByRun(run, signal);
+      await refuseAmidRollback(ledger, ref.threadId, ref.name ?? ref.threadId);
+      return await work(run);
+    } finally {
+      unsubscribe?.();
+    }
   });
 }
 
@@ -146,27 +154,20 @@ async function runOnce(run: ThreadRun, beginning: Beginning): Promise<RunResult>
   const persistence = persistenceOf(graph.checkpointer);
   const events = eventsOf(graph.checkpointer);
   const graphName = graphNameOf(graph, options.graphName);
-  const { onEvent } = options;
-  const unsubscribe =
-    onEvent === undefined ? undefined : events.subscribe((event) => (isOf(event, ref) ? onEvent(event) : undefined));
   const context = { threadId: ref.threadId, ...(graphName === undefined ? {} : { graph: graphName }) };
-  try {
-    await persistence?.threads.record({
-      ...ref,
-      ...(graphName === undefined ? {} : { graph: graphName }),
-      status: "running",
-      error: null,
-    });
-    events.emit("run.started", context, { resumed: beginning.resumed });
-    const { wentBack } = beginning;
-    if (wentBack !== undefined) events.emit("run.wentBack", context, wentBack);
-    const result = await outcome(run, await invoke(run, beginning, graphName));
-    const message = result.error === undefined ? undefined : errorText(result.error);
-    events.emit("run.finished", context, { outcome: result.status, ...(message === undefined ? {} : { message }) });
-    return wentBack === undefined ? result : { ...result, wentBack };
-  } finally {
-    unsubscribe?.();
-  }
+  await persistence?.threads.record({
+    ...ref,
+    ...(graphName === undefined ? {} : { graph: graphName }),
+    status: "running",
+    error: null,
+  });
+  events.emit("run.started", context, { resumed: beginning.resumed });
+  const { wentBack } = beginning;
+  if (wentBack !== undefined) events.emit("run.wentBack", context, wentBack);
+  const result = await outcome(run, await invoke(run, beginning, graphName));
+  const message = result.error === undefined ? undefined : errorText(result.error);
+  events.emit("run.finished", context, { outcome: result.status, ...(message === undefined ? {} : { message }) });
+  return wentBack === undefined ? result : { ...result, wentBack };
 }
 
 function isOf({ threadId }: ResilienceEvent, ref: ThreadRef): boolean {

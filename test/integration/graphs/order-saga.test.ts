@@ -174,6 +174,27 @@ describe("what goes wrong", () => {
 });
 
 describe("a rollback to before the charge", () => {
+  it("is what a person may decide where the mail cannot be sent: refunded, charged and confirmed anew", async () => {
+    vi.stubEnv("ORDER_SAGA_FAULT", "mail-down");
+    const { run, resume, ledger } = opened();
+    const asked = await run();
+    expect(asked.waitingFor[0]?.request).toMatchObject({
+      node: "confirm",
+      rollback: { doubtful: [{ effect: "confirm" }] },
+    });
+    vi.stubEnv("ORDER_SAGA_FAULT", undefined);
+    const done = await resume({ action: "rollback", to: { before: "charge" }, by: "ada" });
+    expect(done.status).toBe("succeeded");
+    expect(whats()).toEqual(["orders", "charges", "refunds", "charges", "mails"]);
+    expect(await ledger()).toEqual([
+      "createOrder confirmed",
+      "charge compensated",
+      "confirm failed",
+      "charge confirmed",
+      "confirm confirmed",
+    ]);
+  });
+
   it("takes the mail back by another, refunds, leaves the order, and a resume charges under a new key", async () => {
     const { graph, run, resume, ledger } = opened();
     const first = values(await run());
