@@ -23,6 +23,14 @@ export type {
 } from "./core/events.js";
 export { createEventBus } from "./core/events.js";
 export { failureOf } from "./core/failures.js";
+export type {
+  InboxFilter,
+  InboxItem,
+  InboxResolution,
+  InboxState,
+  InboxStore,
+  StoredInboxItem,
+} from "./core/inbox-ports.js";
 export { eventsOf, persistenceOf, registerCheckpointer } from "./core/persistence-of.js";
 export type {
   Persistence,
@@ -85,6 +93,7 @@ export {
   EffectInputChangedError,
   EffectNotRecordedError,
   EffectReceiptError,
+  EffectRejectedError,
   EffectUnknownError,
   RollbackIncompleteError,
   RollbackInterruptedError,
@@ -210,6 +219,7 @@ export type { RetryOptions } from "./policies/retry-options.js";
 export { defineService, type Guards, type Service, type ServiceOptions } from "./policies/service.js";
 export type { TimeoutOptions } from "./policies/timeout.js";
 export type { Spending, Usage } from "./policies/usage.js";
+export { type ApprovalAnswer, type ApprovalRequest, isApprovalRequest } from "./recovery/approval-request.js";
 export { ACTIONS, type Action, type Decision } from "./recovery/decision.js";
 export type { ShownEffect } from "./recovery/effects-so-far.js";
 export { type InterventionRequest, isInterventionRequest, type StepRollback } from "./recovery/intervention-request.js";

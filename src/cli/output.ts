@@ -41,7 +41,7 @@ export function printResult(output: Output, result: RunResult): void {
     values: redact(rest.values),
     waitingFor: waitingFor.map((one) => ({
       ...one,
-      value: one.request === undefined ? redact(one.value) : undefined,
+      value: one.request === undefined && one.approval === undefined ? redact(one.value) : undefined,
     })),
     ...(error === undefined ? {} : { error: { name: error.name, message, code: (error as { code?: unknown }).code } }),
   });

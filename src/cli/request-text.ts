@@ -3,9 +3,10 @@ import { NODE_STEP } from "../core/records.js";
 import { redact } from "../core/redact.js";
 import { shellQuote } from "../core/shell-quote.js";
 import type { PendingInterrupt } from "../langgraph/threads/inspect-thread.js";
+import type { ApprovalRequest } from "../recovery/approval-request.js";
 import type { Action } from "../recovery/decision.js";
 import { shortKey } from "../recovery/effects-so-far.js";
-import type { InterventionRequest } from "../recovery/intervention-request.js";
+import { type InterventionRequest, rollbackFlags } from "../recovery/intervention-request.js";
 import type { PlannedEffect } from "../recovery/rollback-plan.js";
 import { commandName } from "./command-name.js";
 import { effectResult } from "./effect-text.js";
@@ -13,8 +14,9 @@ import { valueLines } from "./value-lines.js";
 
 /** @param oneOfSeveral whether the commands must say which question they answer */
 export function requestLines(question: PendingInterrupt, thread: string, oneOfSeveral: boolean): string[] {
-  const { request } = question;
+  const { request, approval } = question;
   const which = oneOfSeveral ? ` --question ${question.id.slice(0, 8)}` : "";
+  if (approval !== undefined) return approvalLines(approval, thread, which);
   if (request === undefined) return foreignQuestion(question, thread, which);
   return [
     `A person is needed: ${request.summary}`,
@@ -60,7 +62,28 @@ function decisionLines({ decisions }: InterventionRequest): string[] {
   return ["What people decided:", ...lines, ""];
 }
 
-function effectLines({ effects = [] }: InterventionRequest): string[] {
+function approvalLines(approval: ApprovalRequest, thread: string, which: string): string[] {
+  const rows = approval.actions.map(({ action, description }) => {
+    const why = action === "reject" ? ' --reason "why"' : "";
+    return [
+      `  ${commandName()} resume ${shellQuote(thread)} --action ${action} --of ${approval.hash}${why}${which}`,
+      description,
+    ] as const;
+  });
+  return [
+    `Approval is needed: ${approval.summary}`,
+    "",
+    "What it would be given:",
+    ...inputLines(approval.input).map((line) => `  ${line}`),
+    "",
+    ...effectLines(approval),
+    "What you can do:",
+    ...aligned(rows),
+    "",
+  ];
+}
+
+function effectLines({ effects = [] }: Pick<InterventionRequest, "effects">): string[] {
   if (effects.length === 0) return [];
   const lines = effects.map((effect) => {
     const result = effectResult(effect);
@@ -72,7 +95,7 @@ function effectLines({ effects = [] }: InterventionRequest): string[] {
 /** What a rollback of the step would undo, or why none could be made. */
 function rollbackLines({ rollback }: InterventionRequest): string[] {
   if (rollback === undefined) return [];
-  const { undo, doubtful, stays, refused } = rollback;
+  const { undo, doubtful, stays, more, refused } = rollback;
   const part = (what: string, effects: readonly PlannedEffect[]) =>
     effects.map(
       ({ effect, key, why }) => `  ${what} ${effect} (${shortKey(key)})${why === undefined ? "" : `: ${why}`}`,
@@ -82,6 +105,7 @@ function rollbackLines({ rollback }: InterventionRequest): string[] {
     ...part("undoes", undo),
     ...part("looks up first", doubtful),
     ...part("leaves", stays),
+    ...(more === undefined ? [] : [`  and ${more} more`]),
   ];
   return lines.length === 0 ? [] : ["A rollback of the step:", ...lines, ""];
 }
@@ -94,6 +118,10 @@ function commandLines(request: InterventionRequest, which: string, thread: strin
         offer.description,
       ] as const,
   );
+  return aligned(rows);
+}
+
+function aligned(rows: readonly (readonly [command: string, text: string])[]): string[] {
   const width = Math.max(...rows.map(([command]) => command.length));
   return rows.map(([command, text]) => `${command.padEnd(width)}  # ${text}`);
 }
@@ -109,7 +137,7 @@ function example(action: Action, request: InterventionRequest): string {
     case "abort":
       return `--action abort --reason "why"`;
     case "rollback":
-      return `--action rollback${request.automatic === undefined ? "" : ` --scope ${request.automatic.scope}`}`;
+      return request.automatic === undefined ? "--action rollback" : rollbackFlags(request.automatic);
     case "escalate":
       return "--action escalate --to <whom>";
     case "retry":

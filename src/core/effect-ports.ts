@@ -84,6 +84,19 @@ export interface EffectEntry {
   readonly transaction?: string;
   /** Who calls, where it is `dispatched` or `compensating`: see process-identity.ts; and until when at most, in ms since the Unix epoch. */
   readonly caller?: { readonly process: string; readonly until: number };
+  /** Who let it be begun, where somebody had to. */
+  readonly approvedBy?: { readonly by: string; readonly reason?: string };
+  /**
+   * The question whether it may be begun: the task that asked it, and which of the task's questions it is. `settled` once
+   * the answer was no, or what was asked is no longer what would be done.
+   */
+  readonly asked?: {
+    readonly task: string;
+    readonly question: number;
+    readonly settled?: true;
+    /** Who said no, and how many answers the task had by then. */
+    readonly rejected?: { readonly by: string; readonly reason?: string; readonly answers: number };
+  };
   /** Who said what came of it, where a person did. */
   readonly settledBy?: { readonly by: string; readonly reason?: string };
   /** Milliseconds since the Unix epoch. */

@@ -5,33 +5,42 @@ import { classifyError } from "../errors/classify.js";
 import { isControlFlow, rethrowControlFlow } from "../errors/control-flow.js";
 import { EffectUnknownError } from "../errors/effect-errors.js";
 import { asError } from "../errors/own-errors.js";
+import { approved, firstQuestion } from "./approve-effect.js";
 import { isRepeatable } from "./effect.js";
 import { idempotencyKey } from "./effect-key.js";
-import type { EffectRequest } from "./effect-request.js";
+import { type EffectRequest, Overtaken, placeOf } from "./effect-request.js";
 import { mayHaveHappened } from "./outcome.js";
 
-/** Somebody else has changed the entry between our look and our own change: it is to be looked at again. */
-export class Overtaken extends Error {}
-
 export async function begun(request: EffectRequest, fresh: ReturnType<typeof freshEntry>): Promise<unknown> {
-  return answered(request, await dispatched(request, fresh));
+  return goneOn(request, await intended(request, fresh));
 }
 
-/** Writes down that it is about to be called for the first time. */
-export async function dispatched(request: EffectRequest, fresh: ReturnType<typeof freshEntry>): Promise<EffectEntry> {
-  const added = await request.book.add({ ...fresh, ...dispatch(request, 1) });
+/** Writes down that it is about to be called for the first time, or that somebody is to be asked whether it may. */
+export async function intended(request: EffectRequest, fresh: ReturnType<typeof freshEntry>): Promise<EffectEntry> {
+  const { approval, book } = request;
+  request.throwIfAsking();
+  const first = approval.isNeeded
+    ? { state: "intended" as const, ...firstQuestion(request) }
+    : dispatch(request, fresh.calls + 1);
+  const added = await book.add({ ...fresh, ...first });
   if (added === undefined) throw new Overtaken();
   return added;
 }
 
+/** Goes on from what was written down first. */
+export function goneOn(request: EffectRequest, entry: EffectEntry): Promise<unknown> {
+  return entry.state === "intended" ? called(request, entry) : answered(request, entry);
+}
+
 export async function called(request: EffectRequest, found: EffectEntry): Promise<unknown> {
-  const { book } = request;
   // A step that was begun by a process that died stands on its checkpoint; one that is resumed elsewhere has one of its own.
   await request.durable();
-  const { calls } = found;
-  const change = { ...dispatch(request, calls + 1), error: undefined, settledAt: undefined };
-  const moved = await book.move(found, "dispatched", change, [found.state]);
+  request.throwIfAsking();
+  const { entry, change, book, verdict } = await approved(request, found);
+  const dispatching = { ...dispatch(request, entry.calls + 1), ...change, error: undefined, settledAt: undefined };
+  const moved = await book.move(entry, "dispatched", dispatching, [entry.state]);
   if (moved === undefined) throw new Overtaken();
+  if (verdict !== undefined) request.approval.decided(verdict);
   return answered(request, moved);
 }
 
@@ -160,11 +169,6 @@ export function asJson({ effect }: EffectRequest, value: unknown): unknown {
 
 function isInterrupt(thrown: unknown): boolean {
   return isControlFlow(thrown) && (thrown as { name?: unknown }).name === "GraphInterrupt";
-}
-
-export function placeOf({ identity, effect }: EffectRequest, entry?: Pick<EffectEntry, "key">) {
-  const { threadId, key } = identity;
-  return { effect: effect.name, threadId, key: entry?.key ?? key };
 }
 
 export function unknown(request: EffectRequest, found: EffectEntry, why: string, cause?: unknown): EffectUnknownError {

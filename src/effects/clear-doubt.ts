@@ -3,9 +3,9 @@ import { unlessAborted } from "../core/abort.js";
 import { crashPoint } from "../core/crash-points.js";
 import type { EffectEntry } from "../core/effect-ports.js";
 import { MalformedOutputError } from "../errors/own-errors.js";
-import { asJson, confirmed, Overtaken, unknown } from "./call-effect.js";
+import { asJson, confirmed, unknown } from "./call-effect.js";
 import { isRepeatable, type ProbeAnswer } from "./effect.js";
-import type { EffectRequest } from "./effect-request.js";
+import { type EffectRequest, Overtaken } from "./effect-request.js";
 
 /** Between looks at a call that another process is making, in milliseconds. */
 const lookEveryMs = 250;

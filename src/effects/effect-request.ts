@@ -15,6 +15,33 @@ export interface LeftBehind {
   readonly isForked: boolean;
 }
 
+/** What a person says of it. */
+export interface Verdict {
+  readonly action: "approve" | "reject";
+  readonly by: string;
+  readonly reason?: string;
+}
+
+/** How a task asks about one of its effects. */
+export interface Approval {
+  readonly isNeeded: boolean;
+  readonly task: string;
+  /** The number that the task's next question will have. */
+  next(): number;
+  /** Counts the question of an effect that is not asked about again as one that the task has asked. */
+  pass(entry: EffectEntry): void;
+  /** @throws control flow where the answer that was given does not fit; the question stays open */
+  verdict(entry: EffectEntry): Promise<Verdict | undefined>;
+  /**
+   * Asks, by ending the run. Resolves where it has to be looked anew whether there is an answer.
+   *
+   * @param entry with the number of the question noted
+   */
+  ask(entry: EffectEntry): Promise<void>;
+  /** Says that an answer was acted upon. */
+  decided(verdict: Verdict): void;
+}
+
 /** All that `performEffect` needs to know of the call, the run and the process. */
 export interface EffectRequest {
   readonly effect: Effect;
@@ -23,6 +50,8 @@ export interface EffectRequest {
   readonly input: unknown;
   readonly inputHash: string;
   readonly transaction?: string | undefined;
+  /** Whether, and how, a person is asked before it is begun. */
+  readonly approval: Approval;
   readonly book: LedgerBook;
   readonly running: RunningEffects;
   readonly clock: Clock;
@@ -46,10 +75,20 @@ export interface EffectRequest {
   wentStraightOn(newest: StoredEffect): Promise<boolean>;
   /** Otherwise: what was. */
   leftBehind(): Promise<LeftBehind>;
+  /** Throws the question that another effect of the task has asked: nothing more of it is begun before the answer. */
+  throwIfAsking(): void;
   /** Says that the attempt must not be repeated, nor a fallback be tried. */
   noteBegun(what: string): void;
   tell(
     type: "effect.dispatched" | "effect.confirmed" | "effect.failed" | "effect.unknown" | "effect.reused",
     entry: EffectEntry,
   ): void;
+}
+
+/** Somebody else has changed the entry between our look and our own change: it is to be looked at again. */
+export class Overtaken extends Error {}
+
+export function placeOf({ identity, effect }: EffectRequest, entry?: Pick<EffectEntry, "key">) {
+  const { threadId, key } = identity;
+  return { effect: effect.name, threadId, key: entry?.key ?? key };
 }

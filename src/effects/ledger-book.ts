@@ -37,6 +37,11 @@ export class LedgerBook {
     this.#signer = signer;
   }
 
+  /** The same book, in another's name. */
+  signedBy(signer: Signer): LedgerBook {
+    return new LedgerBook(this.ledger, this.#lease, this.#clock, signer);
+  }
+
   get now(): number {
     return this.#clock.now();
   }

@@ -10,12 +10,13 @@
  * Each state is durable before what follows it: `dispatched` before the call, and the call's checkpoint before that;
  * `confirmed` before the step goes on. So a process that dies leaves at most one doubt, and says so: `dispatched`.
  */
-import type { StoredEffect } from "../core/effect-ports.js";
+import type { EffectEntry, StoredEffect } from "../core/effect-ports.js";
 import { EffectForbiddenError, EffectInputChangedError, EffectUnknownError } from "../errors/effect-errors.js";
-import { answered, begun, called, dispatched, freshEntry, Overtaken, placeOf } from "./call-effect.js";
+import { questionOver } from "./approve-effect.js";
+import { begun, called, freshEntry, goneOn, intended } from "./call-effect.js";
 import { cleared, waitWhileCalled } from "./clear-doubt.js";
 import { mayStand } from "./effect.js";
-import type { EffectRequest } from "./effect-request.js";
+import { type EffectRequest, Overtaken, placeOf } from "./effect-request.js";
 
 /** How often it is looked again after having been overtaken. */
 const maxLooks = 20;
@@ -59,7 +60,10 @@ async function lookAndGoOn(request: EffectRequest): Promise<unknown> {
   const { book, identity, effect, running } = request;
   const { threadId, key, place } = identity;
   const { found, newest } = await book.ledger.look(threadId, key, { effect: effect.name, place });
-  if (found !== undefined) return advance(request, found);
+  if (found !== undefined) {
+    request.approval.pass(found);
+    return advance(request, found);
+  }
   await request.durable();
   if (newest === undefined || (await request.wentStraightOn(newest)))
     return begun(request, freshEntry(request, 0, false));
@@ -80,8 +84,8 @@ async function takeOver(request: EffectRequest): Promise<{ goOn(): Promise<unkno
   const fresh = freshEntry(request, 0, isForked);
   if (receipt === undefined || candidate === undefined) {
     const instead = candidate === undefined || mayStand(candidate) ? {} : { instead: idOf(candidate) };
-    const entry = await dispatched(request, { ...fresh, ...instead });
-    return { goOn: () => answered(request, entry) };
+    const entry = await intended(request, { ...fresh, ...instead });
+    return { goOn: () => goneOn(request, entry) };
   }
   const linked = {
     ...fresh,
@@ -122,20 +126,31 @@ async function receiptOf(
   return { value: await advance(request, candidate) };
 }
 
+/** Whether it is the receipt of a deed of another branch that was undone since. */
+async function isHollow({ book }: EffectRequest, { threadId, effect, place, origin }: StoredEffect): Promise<boolean> {
+  if (origin === undefined) return false;
+  const { found: deed } = await book.ledger.look(threadId, origin.key, { effect, place });
+  if (deed === undefined) return false;
+  return deed.epoch > origin.epoch || deed.state === "compensated";
+}
+
 /** Goes on from a stored state. */
 async function advance(request: EffectRequest, found: StoredEffect): Promise<unknown> {
   const isSame = found.inputHash === request.inputHash;
   switch (found.state) {
     case "confirmed":
+      if (await isHollow(request, found)) return begun(request, freshEntry(request, found.epoch + 1, false));
       if (!isSame) throw new EffectInputChangedError(placeOf(request, found), "it was done with one");
       return found.receipt;
     case "compensated":
-      return begun(request, freshEntry(request, found.epoch + 1, false));
+      return begun(request, { ...freshEntry(request, found.epoch + 1, false), ...questionOver(found) });
     case "failed":
       // Its key stands for the input it was refused with.
-      return isSame ? called(request, found) : begun(request, freshEntry(request, found.epoch + 1, false));
+      return isSame
+        ? called(request, found)
+        : begun(request, { ...freshEntry(request, found.epoch + 1, false), ...questionOver(found) });
     case "intended":
-      return called(request, found);
+      return called(request, isSame ? found : await renewed(request, found));
     case "compensating":
     case "compensation_failed":
       throw new EffectForbiddenError(
@@ -150,4 +165,11 @@ async function advance(request: EffectRequest, found: StoredEffect): Promise<unk
       return receipt === undefined ? called(request, found) : receipt.value;
     }
   }
+}
+
+/** Nothing was called under its key yet, which may stand for another input. */
+async function renewed({ book, input, inputHash }: EffectRequest, found: StoredEffect): Promise<EffectEntry> {
+  const moved = await book.move(found, "intended", { input, inputHash, ...questionOver(found) }, ["intended"]);
+  if (moved === undefined) throw new Overtaken();
+  return moved;
 }

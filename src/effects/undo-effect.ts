@@ -11,8 +11,8 @@
 import { crashPoint } from "../core/crash-points.js";
 import type { StoredEffect } from "../core/effect-ports.js";
 import { classifyError } from "../errors/classify.js";
-import { rethrowControlFlow } from "../errors/control-flow.js";
-import { asError } from "../errors/own-errors.js";
+import { isControlFlow } from "../errors/control-flow.js";
+import { asError, InvalidInputError } from "../errors/own-errors.js";
 import type { EffectCall } from "./effect.js";
 import type { LedgerBook } from "./ledger-book.js";
 
@@ -43,7 +43,8 @@ export async function undoEffect(request: UndoRequest, found: StoredEffect): Pro
   const { book, undoing, process, limitMs } = request;
   const { receipt, seq } = found;
   const call = { idempotencyKey: `${found.idempotencyKey}-undo` };
-  const mayBeUndone = found.state === "compensating";
+  // An answer that was lost looks like a failure: what was asked for once may have been done.
+  let mayBeUndone = found.state !== "confirmed";
   const caller = { process, until: book.now + limitMs };
   const began = await book.move(found, "compensating", { caller, undoCalls: found.undoCalls + 1, error: undefined }, [
     found.state,
@@ -54,13 +55,16 @@ export async function undoEffect(request: UndoRequest, found: StoredEffect): Pro
     await request.tried(async (signal) => {
       const { undone } = undoing;
       if (mayBeUndone && undone !== undefined && (await undone(receipt, { ...call, signal })) === true) return;
+      mayBeUndone = true;
       crashPoint("effect.undo.before");
       await undoing.compensate(receipt, { ...call, signal });
       crashPoint("effect.undo.after");
     });
   } catch (thrown) {
-    rethrowControlFlow(thrown);
-    failure = asError(thrown);
+    // Nobody is there to be asked, and the others have to be undone all the same.
+    failure = isControlFlow(thrown)
+      ? new InvalidInputError(`Undoing effect "${found.effect}" threw LangGraph's control flow: it cannot ask or stop`)
+      : asError(thrown);
   }
   const change = { caller: undefined, settledAt: book.now };
   if (failure === undefined) {

@@ -46,6 +46,27 @@ export class EffectForbiddenError extends ResilienceError {
   }
 }
 
+/** A person was asked whether it may be done, and said no. Nothing was called. */
+export class EffectRejectedError extends ResilienceError {
+  readonly category = "permission";
+
+  constructor(
+    place: EffectPlace,
+    { by, reason }: { readonly by: string; readonly reason?: string },
+    options: ResilienceErrorOptions = {},
+  ) {
+    const why = reason === undefined ? "" : ` (${reason})`;
+    super(
+      "EFFECT_REJECTED",
+      `Effect "${place.effect}" is not done: ${by} rejected it${why}. A retry of the step asks again`,
+      {
+        ...options,
+        details: { ...place, by, ...(reason === undefined ? {} : { reason }) },
+      },
+    );
+  }
+}
+
 /** There is no place to write down what is done, so nothing is done. */
 export class EffectNotRecordedError extends ResilienceError {
   readonly category = "invalid_input";

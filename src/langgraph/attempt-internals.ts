@@ -17,6 +17,7 @@ interface Scratchpad {
   readonly resume?: readonly unknown[];
   /** An answer that names no question. */
   readonly nullResume?: unknown;
+  consumeNullResume?(): unknown;
 }
 
 function scratchpadOf(config: LangGraphRunnableConfig): Scratchpad | undefined {
@@ -48,6 +49,8 @@ export interface Questions {
   readonly latest: number;
   /** Moves on to number `next`, or to what takes its place. */
   moveTo(next: number): void;
+  /** Moves on past the number, if that is still to come; @returns whether it was */
+  pass(number: number): boolean;
 }
 
 /**
@@ -70,8 +73,82 @@ export function questionsOf(config: LangGraphRunnableConfig, numbers: number[], 
       }
       questions.latest = numbers[asked - 1] ?? next;
     },
+    pass(number: number): boolean {
+      const before = asked;
+      while (asked < numbers.length && (numbers[asked] as number) <= number) asked += 1;
+      if (asked === numbers.length && shared !== undefined && passIn(shared, number)) {
+        numbers.push(number);
+        asked += 1;
+      }
+      if (asked > before) questions.latest = numbers[asked - 1] as number;
+      return asked > before;
+    },
   };
   return questions;
+}
+
+/** Of the scratchpads that attempts have: the one of the task, and how a question's number is passed. */
+const attempts = new WeakMap<object, { readonly task: object; pass(number: number): boolean }>();
+
+function passIn(scratchpad: Scratchpad, number: number): boolean {
+  const attempt = attempts.get(scratchpad);
+  if (attempt !== undefined) return attempt.pass(number);
+  if (scratchpad.interruptCounter >= number) return false;
+  scratchpad.interruptCounter = number;
+  return true;
+}
+
+/** The same object for all that runs in one execution of a task. */
+export function taskHome(config: LangGraphRunnableConfig): object | undefined {
+  const own = scratchpadOf(config);
+  return own === undefined ? undefined : (attempts.get(own)?.task ?? own);
+}
+
+/** What a task has been answered, for questions that know their answers by more than the order they are asked in. */
+export interface TaskAnswers {
+  /** By the numbers of the questions. */
+  readonly given: readonly unknown[];
+  /** An answer that names no question, and counts as the next once it is taken in. */
+  readonly pending: unknown;
+  /** Keeps what was given with the task, as a question does that is answered. */
+  keep(): void;
+  /** Takes in what is pending, and keeps it. */
+  takeIn(): void;
+  /** Forgets what is pending. */
+  drop(): void;
+  /** The questions up to this number are asked and answered: the next one has a later number. */
+  pass(number: number): void;
+}
+
+/**
+ * Assumptions: those of `interrupt()` itself, which finds an answer by the number of the question, takes in the one that
+ * names none as the next, and writes all of them to the channel `__resume__`.
+ */
+export function answersOfTask(config: LangGraphRunnableConfig): TaskAnswers {
+  const shared = scratchpadOf(config);
+  const send = (config.configurable as Record<string, unknown> | undefined)?.[SEND];
+  const keep = () => {
+    if (typeof send === "function" && shared !== undefined) send([[RESUME, [...(shared.resume ?? [])]]]);
+  };
+  return {
+    get given() {
+      return shared?.resume ?? [];
+    },
+    get pending() {
+      return shared?.nullResume ?? undefined;
+    },
+    keep,
+    takeIn() {
+      if (shared?.nullResume != null) (shared.resume as unknown[]).push(shared.consumeNullResume?.());
+      keep();
+    },
+    drop() {
+      if (shared?.nullResume != null) shared.consumeNullResume?.();
+    },
+    pass(number) {
+      if (shared !== undefined) passIn(shared, number);
+    },
+  };
 }
 
 /** The same object within one attempt, and another in each. */
@@ -175,7 +252,7 @@ function allAnswers(shared: Scratchpad | undefined, list: unknown): unknown {
 }
 
 function numberedApart(shared: Scratchpad, questions: Questions, gate: AttemptGate, graphs: number[]): Scratchpad {
-  return new Proxy(shared, {
+  const own = new Proxy(shared, {
     get(target, key) {
       refuseLate(gate);
       return key === "interruptCounter" ? questions.latest : Reflect.get(target, key);
@@ -189,6 +266,12 @@ function numberedApart(shared: Scratchpad, questions: Questions, gate: AttemptGa
       return true;
     },
   });
+  const pass = (number: number) => {
+    refuseLate(gate);
+    return questions.pass(number);
+  };
+  attempts.set(own, { task: attempts.get(shared)?.task ?? shared, pass });
+  return own;
 }
 
 function refuseLate(gate: AttemptGate): void {

@@ -53,6 +53,8 @@ export interface AttemptMarker {
   readonly retries: boolean;
   /** Who answered in place of what, further in. */
   readonly degradations: Degradation[];
+  /** Whether it did something outside that the ledger knows, be it further in. */
+  readonly did: { effects: boolean };
 }
 
 const FIRST: Attempt = { number: 1, step: NODE_STEP, failures: [] };
@@ -107,6 +109,11 @@ export function markerOf(config: LangGraphRunnableConfig | undefined): AttemptMa
 export function attemptAround(config: LangGraphRunnableConfig): AttemptMarker | undefined {
   const marker = markerOf(config);
   return marker?.checkpointNs === namespaceOf(config) ? marker : undefined;
+}
+
+/** An answer of an attempt that changed the outside world stands for no other. */
+export function noteActed(marker: AttemptMarker | undefined): void {
+  for (let one = marker; one !== undefined; one = one.outside) one.did.effects = true;
 }
 
 function isOver({ scope, hasFailed }: RunningAttempt): boolean {

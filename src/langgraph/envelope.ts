@@ -9,7 +9,7 @@ import { randomUUID } from "node:crypto";
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
 import type { EffectScope } from "../core/effect-ports.js";
 import type { AttemptRecord, DecisionRecord, Directive } from "../core/records.js";
-import { readChannel } from "./internals.js";
+import { readChannel, sendsOf } from "./internals.js";
 
 const KEY = "__lgr_reentry";
 
@@ -45,4 +45,16 @@ export function reentryOf(input: unknown, config: LangGraphRunnableConfig): Reen
   const tokens = readChannel(config, REENTRIES);
   const vouchedFor = Array.isArray(tokens) && tokens.includes(envelope?.token ?? "");
   return vouchedFor ? (envelope as Envelope) : undefined;
+}
+
+/** The steps that a checkpoint enters again, by their first executions. */
+export function reenteredSteps(checkpoint: {
+  readonly channel_values: Record<string, unknown>;
+}): readonly EffectScope[] {
+  const tokens = checkpoint.channel_values[REENTRIES];
+  return sendsOf(checkpoint).flatMap(({ args }) => {
+    const envelope = (args as { [KEY]?: Partial<Envelope> } | null | undefined)?.[KEY];
+    const vouchedFor = Array.isArray(tokens) && tokens.includes(envelope?.token);
+    return vouchedFor && envelope?.scope !== undefined ? [envelope.scope] : [];
+  });
 }

@@ -9,11 +9,11 @@ import { isControlFlow } from "../errors/control-flow.js";
 import { asError, RunAbortedError } from "../errors/own-errors.js";
 import { ACTIONS, type Decision, decisionSchema } from "../recovery/decision.js";
 import { type InterventionRequest, interventionRequest } from "../recovery/intervention-request.js";
-import { interruptCounter, wasAnswered } from "./attempt-internals.js";
+import { interruptCounter } from "./attempt-internals.js";
 import { sealReentry } from "./envelope.js";
+import { ownRollback, undoneFirst } from "./human-undo.js";
 import { nodesAround } from "./internals.js";
 import { isRollback } from "./rollback/open-rollback.js";
-import { type UndoneStep, undoStep } from "./rollback/undo-step.js";
 import { type RunContext, runContextOf } from "./run-context.js";
 
 /** Configurable key: the alias of the thread, for commands that people can type. */
@@ -74,7 +74,7 @@ export function humanIntervention(
         continue;
       }
       await noteDecision(decision, failure, question, context, config);
-      const undone = decision.action === "rollback" ? await stepUndone(failure, decision, context, config) : undefined;
+      const undone = await undoneFirst(failure, decision, context, config);
       if (undone?.kind !== "refused")
         return act({ ...failure, decisions: [...failure.decisions, recordOf(decision)] }, decision, context.node);
       refused = undone.why;
@@ -82,53 +82,9 @@ export function humanIntervention(
   };
 }
 
-/** The rollback of the step that was declared, if it is still to be made. */
-async function ownRollback(
-  failure: FailureRecord,
-  context: RunContext,
-  config: LangGraphRunnableConfig,
-): Promise<UndoneStep | undefined> {
-  const { rollback, rolledBack = 0 } = failure;
-  if (rollback?.scope !== "step") return undefined;
-  // Somebody was asked already: what they answer counts.
-  if (wasAnswered(config)) return { kind: "refused", why: "it was not possible" };
-  if (rolledBack >= rollback.max)
-    return { kind: "refused", why: `it has been ${rolledBack} ${rolledBack === 1 ? "time" : "times"} already` };
-  return stepUndone(failure, rollback, context, config);
-}
-
 /** The step is run again as if for the first time, but for what is remembered of its failures. */
 function takenBack(failure: FailureRecord): Command {
   return act({ ...failure, rolledBack: (failure.rolledBack ?? 0) + 1 }, { action: "retry" }, "");
-}
-
-async function stepUndone(
-  { scope, node }: FailureRecord,
-  wanted: {
-    readonly acceptStanding?: boolean | undefined;
-    readonly by?: string | undefined;
-    readonly reason?: string | undefined;
-  },
-  { persistence, threadId, emit }: RunContext,
-  config: LangGraphRunnableConfig,
-): Promise<UndoneStep> {
-  const ledger = persistence?.ledger;
-  if (ledger === undefined || threadId === undefined || scope === undefined)
-    return {
-      kind: "refused",
-      why: "the graph's checkpointer is not from openPersistence(): nothing is recorded that could be undone",
-    };
-  const { acceptStanding = false, by, reason } = wanted;
-  emit("rollback.started", { scope: "step", target: node, effects: 0, automatic: by === undefined });
-  const undone = await undoStep({ ledger, threadId, scope, acceptStanding, by, reason }, config);
-  const isUndone = undone.kind === "undone";
-  emit("rollback.finished", {
-    scope: "step",
-    outcome: isUndone ? "done" : "incomplete",
-    undone: isUndone ? undone.effects.length : 0,
-    failed: 0,
-  });
-  return undone;
 }
 
 /** A question without them is better than none. */

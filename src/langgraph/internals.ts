@@ -164,10 +164,14 @@ const INVALID_RESUME = Symbol.for("langgraph.invalid_resume");
 export function answerRefused(error: unknown): Error | undefined {
   const marked = typeof error === "object" && error !== null && INVALID_RESUME in error;
   if (!marked) return undefined;
-  const message = error instanceof Error ? error.message : String(error);
-  return Object.assign(stopped(`The answer does not fit the question, which stays open: ${message}`), {
+  return unfitAnswer(error instanceof Error ? error.message : String(error), error);
+}
+
+/** The same for an answer that we refuse ourselves. */
+export function unfitAnswer(why: string, cause?: unknown): Error {
+  return Object.assign(stopped(`The answer does not fit the question, which stays open: ${why}`), {
     code: ANSWER_REFUSED,
-    cause: error,
+    cause,
   });
 }
 
@@ -265,15 +269,24 @@ interface RunCheckpoint {
   readonly versions_seen: Record<string, unknown>;
 }
 
+/** What a checkpoint sends to nodes beside what its channels trigger. Assumption: it lies in a channel of its own. */
+export function sendsOf({
+  channel_values,
+}: Pick<RunCheckpoint, "channel_values">): readonly { readonly node: string; readonly args: unknown }[] {
+  const sent = channel_values.__pregel_tasks;
+  return Array.isArray(sent) ? sent : [];
+}
+
+/** Not nodes: what LangGraph notes beside them. */
+const NOT_NODES: readonly string[] = ["__interrupt__", "__input__", "__error__"];
+
 /**
- * Nodes that a checkpoint has run on the way to the next one. Assumption: the next one has noted what each of them saw;
- * but for those that something was sent to, which lies in a channel of its own.
+ * Nodes that a checkpoint has run on the way to the next one. Assumption: the next one has noted what each of them saw,
+ * but for those that something was sent to.
  */
 export function nodesBetween(checkpoint: RunCheckpoint, next: RunCheckpoint): readonly string[] {
   const noted = Object.entries(next.versions_seen)
-    .filter(([node, seen]) => !isDeepStrictEqual(seen, checkpoint.versions_seen[node]))
+    .filter(([node, seen]) => !NOT_NODES.includes(node) && !isDeepStrictEqual(seen, checkpoint.versions_seen[node]))
     .map(([node]) => node);
-  const sent = checkpoint.channel_values.__pregel_tasks;
-  const sentTo = Array.isArray(sent) ? sent.map(({ node }: { readonly node?: unknown }) => String(node)) : [];
-  return [...new Set([...noted, ...sentTo])];
+  return [...new Set([...noted, ...sendsOf(checkpoint).map(({ node }) => node)])];
 }

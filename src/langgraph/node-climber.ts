@@ -96,6 +96,7 @@ export function nodeClimber(entry: NodeEntry, config: LangGraphRunnableConfig): 
       if (entry.underWay?.running === running) entry.underWay = undefined;
       entry.degradations.push(...marker.degradations);
       if (running.scope?.degraded === true) entry.seen.degraded = true;
+      if (marker.did.effects) entry.seen.acted = true;
       if (questions.latest > askedBefore) entry.seen.asked = true;
       crashPoint("node.attempt.after");
       return result;
@@ -160,6 +161,7 @@ function markerFor(
     place,
     retries: step.retry.maxAttempts > 1 || around?.retries === true,
     degradations: [],
+    did: { effects: false },
   };
 }
 

@@ -52,7 +52,7 @@ export interface NodeEntry extends Decorated {
   /** The same beneath the node's own decorator, which may be renamed or left out: "" for that. */
   readonly part: string;
   /** What tells an answer that may be kept from one that may not. */
-  readonly seen: { asked: boolean; degraded: boolean };
+  readonly seen: { asked: boolean; degraded: boolean; acted: boolean };
   /** The attempt that this entry is part of, be it of the graph around. */
   readonly outside: AttemptMarker | undefined;
 }
@@ -90,7 +90,7 @@ export function nodeEntry(decorated: Decorated, given: unknown, config: LangGrap
     degradations: [],
     place,
     part: partOfTask(config, label, around, isTool),
-    seen: { asked: false, degraded: false },
+    seen: { asked: false, degraded: false, acted: false },
     outside,
   };
 }

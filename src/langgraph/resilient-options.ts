@@ -44,7 +44,7 @@ export interface AutomaticRollback {
    * All but "step" need a run by `runThread`, `resumeThread` or `lgr`; by other means a person is asked.
    */
   readonly scope: RollbackScope;
-  /** How often in one run of the thread; default 1. */
+  /** How often in one run of the thread, with scope "step" how often one step; default 1. */
   readonly max?: number;
   /** Also where something would stay in the world that cannot be undone; default false: then a person is asked. */
   readonly acceptStanding?: boolean;

@@ -137,9 +137,9 @@ async function failed(entry: NodeEntry, config: LangGraphRunnableConfig, thrown:
   throw error;
 }
 
-/** Not one that a person had a say in, or that something simpler has answered in part. */
+/** Not one that a person had a say in, that something simpler has answered in part, or that did something outside. */
 function isFullAnswer({ degradations, seen }: NodeEntry): boolean {
-  return degradations.length === 0 && !seen.degraded && !seen.asked;
+  return degradations.length === 0 && !seen.degraded && !seen.asked && !seen.acted;
 }
 
 async function freshAnswer(cached: Cached, { signal }: LangGraphRunnableConfig): Promise<Answer | undefined> {

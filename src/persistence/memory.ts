@@ -18,6 +18,7 @@ import { MemoryAttempts } from "./memory-attempts.js";
 import { MemoryAudit } from "./memory-audit.js";
 import { createMemoryCache } from "./memory-cache.js";
 import { MemoryEffects } from "./memory-effects.js";
+import { MemoryInbox } from "./memory-inbox.js";
 import { MemoryLocks } from "./memory-locks.js";
 import { MemoryStreams } from "./memory-streams.js";
 import { MemoryThreads } from "./memory-threads.js";
@@ -33,6 +34,7 @@ class TrackedMemorySaver extends MemorySaver {
   readonly streams = new MemoryStreams();
   readonly locks = new MemoryLocks();
   readonly audit = new MemoryAudit();
+  readonly inbox = new MemoryInbox();
   readonly ledger = new MemoryEffects(this.locks, this.audit);
   readonly #strict: boolean;
 
@@ -72,6 +74,7 @@ class TrackedMemorySaver extends MemorySaver {
     this.attempts.forget(threadId);
     this.streams.forget(threadId);
     this.ledger.forget(threadId);
+    this.inbox.forget(threadId);
   }
 
   #checkState(values: readonly (readonly [channel: string, value: unknown])[]): void {
@@ -97,6 +100,7 @@ export const memoryPlugin: PersistencePlugin = {
         audit: saver.audit,
         breakers: createMemoryVersioned(),
         cache: createMemoryCache(),
+        inbox: saver.inbox,
         ledger: saver.ledger,
         locks: saver.locks,
         streams: saver.streams,

@@ -148,7 +148,35 @@ export const ownMigrations: readonly ((schema: string) => string)[] = [
   $refuse$;
   create trigger lgr_audit_append_only before update or delete or truncate on "${schema}".lgr_audit
     for each statement execute function "${schema}".lgr_audit_refuse()`,
+  // Generated, so that what an item is found by cannot differ from what the item says.
+  (schema) => `create table "${schema}".lgr_inbox (
+    key text primary key,
+    value json not null,
+    version bigint not null,
+    marks uuid[] not null,
+    seq bigint generated always as identity,
+    thread_id text not null generated always as (value ->> 'threadId') stored,
+    state text not null generated always as (value ->> 'state') stored,
+    graph text generated always as (value ->> 'graph') stored,
+    node text not null generated always as (value ->> 'node') stored,
+    kind text not null generated always as (value ->> 'kind') stored,
+    assignee text generated always as (value ->> 'assignee') stored,
+    claimed_by text generated always as (value -> 'claim' ->> 'by') stored,
+    claimed_until timestamptz generated always as (${timeIn("-> 'claim' ->> 'until'")}) stored,
+    opened_at timestamptz not null generated always as (${timeIn("->> 'openedAt'")}) stored,
+    due_at timestamptz generated always as (${timeIn("->> 'dueAt'")}) stored,
+    sweep_at timestamptz generated always as (${timeIn("->> 'sweepAt'")}) stored
+  );
+  create index lgr_inbox_opened on "${schema}".lgr_inbox (opened_at, seq);
+  create index lgr_inbox_state on "${schema}".lgr_inbox (state, opened_at, seq);
+  create index lgr_inbox_thread on "${schema}".lgr_inbox (thread_id, opened_at, seq);
+  create index lgr_inbox_sweep on "${schema}".lgr_inbox (sweep_at, seq) where state = 'pending'`,
 ];
+
+/** Of milliseconds in the JSON of a row. */
+function timeIn(path: string): string {
+  return `to_timestamp((value ${path})::float8 / 1000)`;
+}
 
 /** The tables of the stock saver alone. */
 export async function migrateCheckpoints(pool: SqlPool, schema: string): Promise<void> {

@@ -110,6 +110,7 @@ export function deleteEverything(schema: string, threadId: string, threadKey: st
     "lgr_attempts",
     "lgr_streams",
     "lgr_effects",
+    "lgr_inbox",
     "lgr_threads",
     "lgr_pins",
     "lgr_quarantine",

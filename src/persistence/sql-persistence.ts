@@ -16,6 +16,7 @@ import { createSqlAttempts } from "./sql-attempts.js";
 import { createSqlAudit } from "./sql-audit.js";
 import { createSqlCache } from "./sql-cache.js";
 import { createSqlEffects } from "./sql-effects.js";
+import { createSqlInbox } from "./sql-inbox.js";
 import { createSqlLocks } from "./sql-locks.js";
 import { boundedPool, type SqlPool } from "./sql-pool.js";
 import { createSqlStore } from "./sql-store.js";
@@ -93,6 +94,7 @@ export function openSqlPersistence(source: SqlSource): Persistence {
     audit: createSqlAudit(pool, schema),
     breakers: createSqlVersioned(pool, schema, "lgr_breakers"),
     cache: createSqlCache(pool, schema),
+    inbox: createSqlInbox(pool, schema),
     ledger: createSqlEffects(pool, schema),
     locks: createSqlLocks(pool, schema),
     streams: createSqlStreams(pool, schema),

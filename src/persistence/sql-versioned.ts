@@ -10,7 +10,7 @@ import type { Versioned, VersionedStore } from "../core/store-ports.js";
 import { ResilienceError } from "../errors/own-errors.js";
 import { retryTransient } from "./connection-errors.js";
 import { jsonText } from "./json-text.js";
-import { type SqlPool, withClient } from "./sql-pool.js";
+import { retryOn, type SqlPool, withClient } from "./sql-pool.js";
 import { repeatableQuery } from "./sql-query.js";
 import { fromStorableJson, fromStorableText, toStorableJson, toStorableText } from "./storable-text.js";
 import { inOrderOfKeys } from "./versioned-rules.js";
@@ -35,10 +35,20 @@ interface Write {
   readonly mark: string;
 }
 
+interface Waiting {
+  /** Whether writes wait for a server that starts up again, as reads do; default false: whoever writes soon hears of it. */
+  readonly patient?: boolean;
+}
+
 /**
  * @param table its name; columns key, value, version and marks
  */
-export function createSqlVersioned(open: () => Promise<SqlPool>, schema: string, table: string): VersionedStore {
+export function createSqlVersioned(
+  open: () => Promise<SqlPool>,
+  schema: string,
+  table: string,
+  { patient = false }: Waiting = {},
+): VersionedStore {
   const at = `"${schema}".${table}`;
   const query = repeatableQuery(open);
 
@@ -92,7 +102,7 @@ export function createSqlVersioned(open: () => Promise<SqlPool>, schema: string,
       };
       const pool = await open();
       let inDoubt: unknown;
-      return retryTransient(async () => {
+      const once = async () => {
         try {
           const version = await swap(pool, write);
           if (version !== undefined || inDoubt === undefined) return version;
@@ -104,7 +114,8 @@ export function createSqlVersioned(open: () => Promise<SqlPool>, schema: string,
           inDoubt ??= error;
           throw error;
         }
-      });
+      };
+      return patient ? retryOn(pool, once) : retryTransient(once);
     },
     async list() {
       const rows = await query<Row>(`select key, value, version, ${nowMs} from ${at}`, []);

@@ -2,16 +2,19 @@
 import type { AuditLog } from "../core/audit-ports.js";
 import { crashPoint } from "../core/crash-points.js";
 import type { EffectLedger } from "../core/effect-ports.js";
+import type { InboxStore } from "../core/inbox-ports.js";
 import { redactText } from "../core/redact.js";
 import type { AttemptStore, LeaseStore, ResultCache, StreamStore, VersionedStore } from "../core/store-ports.js";
 import type { ErrorReport } from "../errors/report.js";
 import { storableAuditEntry } from "./audit-rules.js";
+import { inboxVersion, storableInboxItem } from "./inbox-rules.js";
 
 export interface PlainStores {
   readonly attempts: AttemptStore;
   readonly audit: AuditLog;
   readonly breakers: VersionedStore;
   readonly cache: ResultCache;
+  readonly inbox: InboxStore;
   readonly ledger: EffectLedger;
   readonly locks: LeaseStore;
   readonly streams: StreamStore;
@@ -19,7 +22,7 @@ export interface PlainStores {
 
 /** The stores as a plugin hands them out. */
 export function byTheRules(plain: PlainStores): PlainStores {
-  const { attempts, audit, breakers, cache, ledger, locks, streams } = plain;
+  const { attempts, audit, breakers, cache, inbox, ledger, locks, streams } = plain;
   return {
     attempts: {
       load: (scope) => attempts.load(scope),
@@ -44,6 +47,14 @@ export function byTheRules(plain: PlainStores): PlainStores {
       get: (key) => cache.get(key),
       put: (key, value, keepMs) => written("cache.put", () => cache.put(key, value, keepMs)),
       delete: (key) => written("cache.delete", () => cache.delete(key)),
+    },
+    inbox: {
+      open: (item) => written("inbox.open", async () => inbox.open(storableInboxItem(item))),
+      get: (id) => inbox.get(id),
+      change: (item, version) =>
+        written("inbox.change", async () => inbox.change(storableInboxItem(item), inboxVersion(item.id, version))),
+      list: (filter) => inbox.list(filter),
+      due: (nowMs, limit) => inbox.due(nowMs, limit),
     },
     // Input and receipt as they came: the effect is repeated with the one, and its step goes on with the other.
     ledger: {

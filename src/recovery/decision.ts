@@ -33,7 +33,11 @@ export type Decision = Signature &
         readonly acceptStanding?: boolean | undefined;
       }
     | { readonly action: "escalate"; readonly to?: string | undefined }
-    | { readonly action: "abort" }
+    | {
+        readonly action: "abort";
+        /** Whether what the run did is undone, as far as it can be; default true. */
+        readonly compensate?: boolean | undefined;
+      }
   );
 
 const signature = { by: z.string().optional(), reason: z.string().optional() };
@@ -73,8 +77,9 @@ export function actionSchema(action: Action, fallbacks: readonly string[]): z.Zo
       });
     case "escalate":
       return z.strictObject({ action: z.literal(action), to: z.string().optional(), ...signature });
-    case "retry":
     case "abort":
+      return z.strictObject({ action: z.literal(action), compensate: z.boolean().optional(), ...signature });
+    case "retry":
       return z.strictObject({ action: z.literal(action), ...signature });
   }
 }
@@ -110,5 +115,5 @@ export const ACTION_TEXTS: Readonly<Record<Action, string>> = {
   provide: "give the step's result yourself",
   rollback: "undo what the step did outside, or more, and go on from there",
   escalate: "hand the question on to someone else",
-  abort: "end the run here",
+  abort: "end the run here, and undo what it did outside",
 };

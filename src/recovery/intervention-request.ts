@@ -7,7 +7,7 @@ import { DecisionRefusedError } from "../errors/own-errors.js";
 import type { ErrorReport } from "../errors/report.js";
 import { ACTION_TEXTS, type Action, actionSchema, type Decision, decisionSchema } from "./decision.js";
 import { openEffects, type ShownEffect, shownEffects } from "./effects-so-far.js";
-import { affectedBy, planned, type RollbackPlan } from "./rollback-plan.js";
+import { affectedBy, planned, type Reach, type RollbackPlan } from "./rollback-plan.js";
 import { type Suggestion, suggestAction } from "./suggestion.js";
 
 /** Everything a person needs to decide. This is the value of the interrupt: plain data, redacted, versioned. */
@@ -50,8 +50,13 @@ export interface InterventionRequest {
 
 /** The plan of a rollback of scope "step", and why one that was to be made by itself was not. */
 export interface StepRollback extends Pick<RollbackPlan, "undo" | "doubtful" | "stays"> {
+  /** How many effects there are beside those that are named: of each kind the first 20 are. */
+  readonly more?: number;
   readonly refused?: string;
 }
+
+const maxNamed = 20;
+const maxRefusal = 2000;
 
 export interface RequestContext {
   readonly threadId?: string | undefined;
@@ -79,7 +84,7 @@ export function interventionRequest(
   const actions = offered.filter((action) => isPossible(action, failure, context));
   const thread = context.threadName ?? context.threadId ?? "THREAD";
   const suggestion =
-    automatic === undefined
+    automatic === undefined || !actions.includes("rollback")
       ? suggestAction(failure, actions, { thread, effects: openEffects(failure, effects) })
       : declaredSuggestion(automatic);
   const rollback = context.effects === undefined ? undefined : stepRollback(failure, effects, refused);
@@ -147,11 +152,17 @@ function suggestedFlags(
   failure: FailureRecord,
   automatic: DeclaredRollback | undefined,
 ): string {
-  if (action === "rollback" && automatic !== undefined) return `--action rollback --scope ${automatic.scope}`;
+  if (action === "rollback" && automatic !== undefined) return rollbackFlags(automatic);
   if (action === "adjust") return `--action adjust --parameters ${shellQuote(JSON.stringify(parameters ?? {}))}`;
   return action === "fallback"
     ? `--action fallback --step ${shellQuote(failure.fallbacks[0] ?? "")}`
     : `--action ${action}`;
+}
+
+/** Of the command line, for a rollback as the node declares it. */
+export function rollbackFlags({ scope, transaction, acceptStanding }: DeclaredRollback): string {
+  const which = transaction === undefined || scope !== "transaction" ? "" : ` --transaction ${shellQuote(transaction)}`;
+  return `--action rollback --scope ${scope}${which}${acceptStanding ? " --accept-standing" : ""}`;
 }
 
 function isPossible(
@@ -171,15 +182,22 @@ function isPossible(
   }
 }
 
+function ofStep(scope: EffectScope | undefined): Reach {
+  return { from: new Set(), only: { steps: scope === undefined ? [] : [scope] } };
+}
+
 /** The plan alone: what is looked up first may come out otherwise. */
 function stepRollback(failure: FailureRecord, effects: readonly StoredEffect[], refused?: string): StepRollback {
   const { scope } = failure;
-  const { undo, doubtful, stays } = affectedBy(effects, new Set(), { steps: scope === undefined ? [] : [scope] });
+  const { undo, doubtful, stays } = affectedBy(effects, ofStep(scope));
+  const named = <T>(all: readonly T[]) => all.slice(0, maxNamed);
+  const more = [undo, doubtful, stays].reduce((sum, { length }) => sum + Math.max(0, length - maxNamed), 0);
   return {
-    undo: undo.map((entry) => planned(entry)),
-    doubtful: doubtful.map((entry) => planned(entry)),
-    stays: stays.map(([entry, why]) => planned(entry, why)),
-    ...(refused === undefined ? {} : { refused }),
+    undo: named(undo).map((entry) => planned(entry)),
+    doubtful: named(doubtful).map((entry) => planned(entry)),
+    stays: named(stays).map(([entry, why]) => planned(entry, why)),
+    ...(more === 0 ? {} : { more }),
+    ...(refused === undefined ? {} : { refused: redactText(refused).slice(0, maxRefusal) }),
   };
 }
 

@@ -58,19 +58,37 @@ export interface Affected {
 /** Of all the steps since the target, those of these nodes of the root graph, or these steps. Plain data. */
 export type AffectedOnly = { readonly nodes: readonly string[] } | { readonly steps: readonly EffectScope[] };
 
+/** Which steps a rollback is about. */
+export interface Reach {
+  /** IDs of the checkpoints of the root graph from the target to the head. */
+  readonly from: ReadonlySet<string>;
+  /** Steps that are entered again there, by their first executions, which may be further back. */
+  readonly reentered?: readonly EffectScope[];
+  /** Effects of these alone. */
+  readonly only?: AffectedOnly;
+}
+
 /**
- * Effects of the steps from the target on, on this branch; those whose receipt was taken over from another branch are
- * that one's.
+ * Effects of the steps from the target on, on this branch, the last one done first. One whose receipt was taken over from
+ * another branch is that one's, unless it was a rollback that left it: then the branch goes on where that one stood.
  *
- * @param entries of the thread, in the order of intent
- * @param from IDs of the checkpoints of the root graph from the target to the head
+ * @param entries of the thread
+ * @param left IDs of the checkpoints that rollbacks have left behind
  */
-export function affectedBy(entries: readonly StoredEffect[], from: ReadonlySet<string>, only?: AffectedOnly): Affected {
+export function affectedBy(
+  entries: readonly StoredEffect[],
+  reach: Reach,
+  left: ReadonlySet<string> = new Set(),
+): Affected {
   const undo: StoredEffect[] = [];
   const doubtful: StoredEffect[] = [];
   const stays: [StoredEffect, string][] = [];
-  for (const entry of entries.toReversed()) {
-    if (!isMeant(entry, from, only) || entry.origin !== undefined || !mayStand(entry)) continue;
+  const known = new Map(entries.map((entry) => [idOf(entry), entry]));
+  const meant = entries
+    .filter((entry) => isMeant(entry, reach))
+    .map((entry) => originalOf(entry, known, left))
+    .filter((entry): entry is StoredEffect => entry !== undefined && mayStand(entry));
+  for (const entry of [...new Set(meant)].toSorted(lastDoneFirst)) {
     const why = whyItStays(entry);
     if (entry.state === "dispatched" || entry.state === "unknown") doubtful.push(entry);
     else if (why === undefined) undo.push(entry);
@@ -79,11 +97,39 @@ export function affectedBy(entries: readonly StoredEffect[], from: ReadonlySet<s
   return { undo, doubtful, stays };
 }
 
-/** A step is known by its first execution, which may be further back than the head it failed at. */
-function isMeant({ scope }: StoredEffect, from: ReadonlySet<string>, only: AffectedOnly | undefined): boolean {
+/** Whether any of them stands on the receipt of another branch. */
+export function isLinked(entries: readonly StoredEffect[], reach: Reach): boolean {
+  return entries.some((entry) => entry.origin !== undefined && isMeant(entry, reach));
+}
+
+/** Whose deed it was; undefined where that is another branch's to undo. */
+function originalOf(
+  entry: StoredEffect,
+  known: ReadonlyMap<string, StoredEffect>,
+  left: ReadonlySet<string>,
+): StoredEffect | undefined {
+  if (entry.origin === undefined) return entry;
+  const origin = known.get(idOf(entry.origin));
+  if (origin === undefined || !left.has(origin.scope[0]?.checkpointId ?? "")) return undefined;
+  return originalOf(origin, known, left);
+}
+
+function idOf({ key, epoch }: { readonly key: string; readonly epoch: number }): string {
+  return `${key}/${epoch}`;
+}
+
+/** One that was refused at first and done later was done later. */
+function lastDoneFirst(one: StoredEffect, other: StoredEffect): number {
+  const doneAt = ({ dispatchedAt, intendedAt }: StoredEffect) => dispatchedAt ?? intendedAt;
+  return doneAt(other) - doneAt(one) || other.seq - one.seq;
+}
+
+/** A step is known by its first execution, which may be further back than where it was entered again. */
+function isMeant({ scope }: StoredEffect, { from, reentered = [], only }: Reach): boolean {
   if (only !== undefined && "steps" in only) return only.steps.some((step) => isWithin(scope, step));
   const [outermost] = scope;
-  if (outermost === undefined || !from.has(outermost.checkpointId)) return false;
+  if (outermost === undefined) return false;
+  if (!from.has(outermost.checkpointId) && !reentered.some((step) => isWithin(scope, step))) return false;
   return only === undefined || only.nodes.includes(outermost.node);
 }
 

@@ -10,6 +10,7 @@ import type { Contract } from "./contract.js";
 import { effectCases } from "./effect-cases.js";
 import { equals } from "./expectations.js";
 import { graphCases } from "./graph-cases.js";
+import { inboxCases } from "./inbox-cases.js";
 import { lockCases } from "./lock-cases.js";
 import { reopenCases } from "./reopen-cases.js";
 import { storeCases } from "./store-cases.js";
@@ -39,7 +40,7 @@ interface Hooks {
 export type TestFunctions = NestedTests & (HooksOfAll | Hooks);
 
 /** Stores that a plugin may have beside checkpoints, threads and LangGraph's long-term store. */
-const optionalStores = ["attempts", "audit", "breakers", "cache", "ledger", "locks", "streams"] as const;
+const optionalStores = ["attempts", "audit", "breakers", "cache", "inbox", "ledger", "locks", "streams"] as const;
 
 export type OptionalStore = (typeof optionalStores)[number];
 
@@ -48,6 +49,7 @@ const casesOf: Record<OptionalStore, (contract: Contract) => void> = {
   audit: auditCases,
   breakers: versionedCases,
   cache: cacheCases,
+  inbox: inboxCases,
   ledger: effectCases,
   locks: lockCases,
   streams: streamCases,

@@ -10,6 +10,7 @@ import {
   newAuditEntry,
   newCheckpoint,
   newEffect,
+  newInboxItem,
   newScope,
   newStream,
   streamPart,
@@ -53,8 +54,9 @@ export function reopenCases({ describe, it, opened }: Contract, reopen: () => Pr
     });
 
     it("finds what is in the other stores, and may go on with it", async () => {
-      const { attempts, audit, breakers, cache, ledger, streams } = opened();
+      const { attempts, audit, breakers, cache, inbox, ledger, streams } = opened();
       const [scope, stream, effect, said, key] = [newScope(), newStream(), newEffect(), newAuditEntry(), randomUUID()];
+      const question = newInboxItem();
       await attempts?.append(scope, failedAttempt(1));
       await attempts?.mark(scope, "paused");
       await breakers?.write(key, { kind: "open" }, 0);
@@ -62,6 +64,7 @@ export function reopenCases({ describe, it, opened }: Contract, reopen: () => Pr
       await streams?.append(stream, streamPart(0));
       await ledger?.move(effect, []);
       await audit?.append(said);
+      await inbox?.open(question);
       await withAnother(async (other) => {
         if (attempts !== undefined)
           equals(await other.attempts?.load(scope), { attempts: [failedAttempt(1)], state: "paused" });
@@ -71,6 +74,16 @@ export function reopenCases({ describe, it, opened }: Contract, reopen: () => Pr
           contains((await other.audit?.list({ threadId: said.threadId }))?.[0], said);
           await other.audit?.append(said);
           equals((await audit.list({ threadId: said.threadId })).length, 1);
+        }
+        if (inbox !== undefined) {
+          equals(await other.inbox?.open(question), { ...question, version: 1 });
+          equals(await other.inbox?.change({ ...question, state: "resolved" }, 1), {
+            ...question,
+            state: "resolved",
+            version: 2,
+          });
+          equals(await inbox.change({ ...question, level: 1 }, 1), undefined);
+          equals((await inbox.get(question.id))?.state, "resolved");
         }
         if (ledger !== undefined) {
           equals(await other.ledger?.list(effect.threadId), await ledger.list(effect.threadId));

@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { type Checkpoint, emptyCheckpoint, uuid6 } from "@langchain/langgraph-checkpoint";
 import type { AuditEntry } from "../core/audit-ports.js";
 import type { EffectEntry, EffectState } from "../core/effect-ports.js";
+import type { InboxItem } from "../core/inbox-ports.js";
 import type { AttemptRecord } from "../core/records.js";
 import type { AttemptScope, StreamPart, StreamScope } from "../core/store-ports.js";
 
@@ -60,6 +61,23 @@ export const newAuditEntry = (fields: Partial<AuditEntry> = {}): AuditEntry & { 
   by: "Ada",
   what: "human.decided",
   threadId: randomUUID(),
+  ...fields,
+});
+
+/** A question of a thread of its own that waits for an answer. */
+export const newInboxItem = (fields: Partial<InboxItem> = {}): InboxItem => ({
+  v: 1,
+  id: randomUUID(),
+  threadId: randomUUID(),
+  node: "pay",
+  kind: "intervention",
+  summary: 'Node "pay" failed after 3 attempts (server_error): upstream is down',
+  request: { kind: "intervention", node: "pay", actions: [{ action: "retry", schema: { type: "object" } }] },
+  hash: "b5bb9d8014a0f9b1",
+  state: "pending",
+  level: 0,
+  openedAt: 1_700_000_000_000,
+  reminders: 0,
   ...fields,
 });
 

@@ -12,21 +12,23 @@ import {
   failedAttempt,
   newAuditEntry,
   newEffect,
+  newInboxItem,
   newScope,
   newStream,
   streamPart,
 } from "../../src/testing/samples.js";
 
 /** The stores that each of them has. */
-export const ownStores = ["attempts", "audit", "breakers", "cache", "ledger", "locks", "streams"] as const;
+export const ownStores = ["attempts", "audit", "breakers", "cache", "inbox", "ledger", "locks", "streams"] as const;
 
 type OwnStores = Required<Pick<LaterStores, (typeof ownStores)[number]>>;
 
 /** @throws when the plugin lacks one of them */
-export function storesOf({ attempts, audit, breakers, cache, ledger, locks, streams }: Persistence): OwnStores {
-  if (!attempts || !audit || !breakers || !cache || !ledger || !locks || !streams)
+export function storesOf(persistence: Persistence): OwnStores {
+  const { attempts, audit, breakers, cache, inbox, ledger, locks, streams } = persistence;
+  if (!attempts || !audit || !breakers || !cache || !inbox || !ledger || !locks || !streams)
     throw new Error("The plugin lacks one of its stores");
-  return { attempts, audit, breakers, cache, ledger, locks, streams };
+  return { attempts, audit, breakers, cache, inbox, ledger, locks, streams };
 }
 
 /** @param close closes it and removes what it left */
@@ -42,6 +44,7 @@ export function crashPointsContract(
   const dispatched = changedEffect(intended, "dispatched");
   const confirmed = changedEffect(intended, "confirmed");
   const said = newAuditEntry();
+  const question = newInboxItem();
   const laterStep = { ...stream, step: "checkpoint-2" };
   let persistence: Persistence;
   let token = 0;
@@ -78,6 +81,12 @@ export function crashPointsContract(
     ],
     ["cache.put", () => stores().cache.put(key, 1, 60_000), () => stores().cache.get(key)],
     ["cache.delete", () => stores().cache.delete(key), async () => (await stores().cache.get(key)) === undefined],
+    ["inbox.open", () => stores().inbox.open(question), () => stores().inbox.get(question.id)],
+    [
+      "inbox.change",
+      () => stores().inbox.change({ ...question, state: "resolved" }, 1),
+      async () => (await stores().inbox.get(question.id))?.state === "resolved",
+    ],
     ["ledger.move.intended", () => stores().ledger.move(intended, []), effectState],
     [
       "ledger.move.dispatched",

@@ -24,6 +24,8 @@ export interface ResumeFlags {
   readonly scope?: string;
   readonly transaction?: string;
   readonly acceptStanding?: true;
+  readonly keepEffects?: true;
+  readonly of?: string;
   readonly reason?: string;
   readonly question?: string;
   readonly from?: string;
@@ -82,18 +84,20 @@ const belonging: Readonly<Record<string, readonly string[]>> = {
   scope: ["rollback"],
   transaction: ["rollback"],
   acceptStanding: ["rollback"],
+  keepEffects: ["abort"],
+  of: ["approve", "reject"],
 };
 
 /** The decision the flags describe; undefined when they describe none. */
 async function decisionOf(flags: ResumeFlags): Promise<unknown> {
   if (flags.answer !== undefined && flags.action !== undefined)
     throw new ConfigError(
-      "--answer is for a graph's own interrupts, --action for intervention requests; give one of them",
+      "--answer is for a graph's own interrupts, --action for intervention requests and approvals; give one of them",
     );
   for (const [flag, actions] of Object.entries(belonging)) {
     if (flags[flag as keyof ResumeFlags] !== undefined && !actions.includes(flags.action ?? ""))
       throw new ConfigError(
-        `--${flag === "acceptStanding" ? "accept-standing" : flag} goes with --action ${actions.join(" or ")}`,
+        `--${flag.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)} goes with --action ${actions.join(" or ")}`,
       );
   }
   for (const flag of ["reason", "as"] as const) {
@@ -113,6 +117,8 @@ async function decisionOf(flags: ResumeFlags): Promise<unknown> {
     ...(flags.scope === undefined ? {} : { scope: flags.scope }),
     ...(flags.transaction === undefined ? {} : { transaction: flags.transaction }),
     ...(flags.acceptStanding === undefined ? {} : { acceptStanding: true }),
+    ...(flags.keepEffects === undefined ? {} : { compensate: false }),
+    ...(flags.of === undefined ? {} : { of: flags.of }),
     ...(flags.reason === undefined ? {} : { reason: flags.reason }),
     by: flags.as ?? userInfo().username,
   };

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { APPROVAL_ACTIONS } from "../../recovery/approval-request.js";
 import { ACTIONS } from "../../recovery/decision.js";
 import { ROLLBACK_SCOPES } from "../../recovery/rollback-target.js";
 import type { ResumeFlags } from "../actions/resume.js";
@@ -13,7 +14,10 @@ export function addResumeCommand(program: Command): void {
       "Goes on with a thread from its last checkpoint: after a crash or a stop as it is, after an interrupt with an answer. Steps that had succeeded are not repeated.",
     )
     .argument("<thread>", "its name or ID")
-    .option("-a, --action <action>", `answer an intervention request: ${ACTIONS.join(", ")}`)
+    .option(
+      "-a, --action <action>",
+      `answer a request: ${ACTIONS.join(", ")}; or an effect's: ${APPROVAL_ACTIONS.join(", ")}`,
+    )
     .option("--state <json>", "with adjust: merged over the step's input and the state")
     .option("--parameters <json>", "with adjust: maxAttempts, initialDelayMs, timeoutMs of the next try")
     .option("--step <name>", "with fallback: which declared step")
@@ -21,7 +25,9 @@ export function addResumeCommand(program: Command): void {
     .option("--to <whom|target>", "with escalate: to whom; with rollback: where to, as for lgr rollback")
     .option("--scope <scope>", `with rollback: ${ROLLBACK_SCOPES.join(", ")} (default: step, or session with --to)`)
     .option("--transaction <name>", "with rollback --scope transaction")
+    .option("--keep-effects", "with abort: leave what the run did outside as it is")
     .option("--accept-standing", "with rollback: although something stays in the world that cannot be undone")
+    .option("--of <hash>", "with approve and reject: what was shown; refused if it has changed since")
     .option("--reason <text>", "why; kept with the decision")
     .option("--as <name>", "who decides (default: your login)")
     .option("--answer <json>", "answer an interrupt of the graph's own")

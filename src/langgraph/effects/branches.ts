@@ -35,8 +35,16 @@ export async function wentStraightOn(branch: Branch, newest: StoredEffect): Prom
   return newest.forked !== true && (await new Relations(branch).of(newest)) === "past";
 }
 
-/** @param alike all entries of the same effect at the same place, in the order of intent */
-export async function leftBehind(branch: Branch, alike: readonly StoredEffect[]): Promise<LeftBehind> {
+/**
+ * @param alike all entries of the same effect at the same place, in the order of intent
+ * @param leftByRollbacks IDs of the checkpoints that rollbacks have left: what stands there was to stay, and this branch
+ * goes on from it
+ */
+export async function leftBehind(
+  branch: Branch,
+  alike: readonly StoredEffect[],
+  leftByRollbacks: ReadonlySet<string>,
+): Promise<LeftBehind> {
   const relations = new Relations(branch);
   const done: StoredEffect[] = [];
   const elsewhere: { readonly entry: StoredEffect; readonly relation: Relation }[] = [];
@@ -47,13 +55,16 @@ export async function leftBehind(branch: Branch, alike: readonly StoredEffect[])
   }
   const slotOf = slots(alike);
   const hadTheirTurn = new Set(done.map(slotOf));
-  const left = elsewhere.filter(({ entry }) => !hadTheirTurn.has(slotOf(entry)));
+  const isHollow = hollow(alike);
+  const left = elsewhere.filter(({ entry }) => !hadTheirTurn.has(slotOf(entry)) && !isHollow(entry));
   const candidates = oneOfEachSlot(left, slotOf);
   const named = candidates.filter(({ entry }) => branch.name === undefined || entry.name === branch.name);
   const next = named.find(({ entry }) => entry.inputHash === branch.inputHash) ?? named[0];
   return {
     ...(next === undefined ? {} : { candidate: next.entry }),
-    isInherited: next?.relation === "same step",
+    isInherited:
+      next !== undefined &&
+      (next.relation === "same step" || leftByRollbacks.has(next.entry.scope[0]?.checkpointId ?? "")),
     isForked: candidates.some((one) => one !== next),
   };
 }
@@ -65,6 +76,15 @@ function slots(alike: readonly StoredEffect[]): (entry: StoredEffect) => string 
     const before = entry.origin ?? entry.instead;
     const found = before === undefined ? undefined : known.get(idOf(before));
     return found === undefined ? entry.key : slotOf(found);
+  };
+}
+
+/** Whether it is the receipt of a deed that was undone since. */
+function hollow(alike: readonly StoredEffect[]): (entry: StoredEffect) => boolean {
+  const known = new Map(alike.map((entry) => [idOf(entry), entry]));
+  return function isHollow({ origin }): boolean {
+    const deed = origin === undefined ? undefined : known.get(idOf(origin));
+    return deed !== undefined && (deed.state === "compensated" || isHollow(deed));
   };
 }
 
@@ -186,7 +206,7 @@ class Way {
   }
 }
 
-async function wholeCheckpoint(
+export async function wholeCheckpoint(
   saver: Branch["saver"],
   { threadId, namespace, checkpointId }: Parameters<NonNullable<EffectLedger["way"]>>[0],
 ): Promise<WayPoint[]> {

@@ -19,15 +19,18 @@ import { protect } from "../../policies/protect.js";
 import { retrySchema } from "../../policies/retry-options.js";
 import { attemptTimeoutMs, withTimeLimit } from "../../policies/timeout.js";
 import { ambientConfig } from "../attempt-internals.js";
-import { isGivenUp, markerOf } from "../attempt-scope.js";
+import { isGivenUp, markerOf, noteActed } from "../attempt-scope.js";
 import { checkpointerOf } from "../internals.js";
+import { leftByRollbacks } from "../rollback/reach.js";
 import { runContextOf } from "../run-context.js";
+import { approvalOf, isApprovalNeeded } from "./ask-approval.js";
 import { leftBehind, wentStraightOn } from "./branches.js";
 import { isOtherAlive, ownProcess } from "./calling-process.js";
 import { stepIsDurable } from "./durable-step.js";
 import { type EffectFunction, type EffectOptions, type EffectPolicy, effectSchema } from "./effect-options.js";
 import { ordinalOf, ownFrames, placeOf, scopeOf } from "./effect-scope.js";
 import { transactionOf } from "./transaction.js";
+import { asCall, besideOthers, throwIfAsking } from "./turns.js";
 
 /** How long a call without a time limit is taken to be under way, by a process that did not begin it. */
 const withoutLimitMs = 300_000;
@@ -46,8 +49,9 @@ interface Try {
  *
  * @returns a function to be called within a node, with the node's config: `await charge(input, config)`. Several calls
  * in one node are told apart by `key(input)`, or by their order. Calling it throws InvalidInputError for an input that
- * does not fit, and what `run` throws; EffectUnknownError, EffectInputChangedError, EffectForbiddenError and
- * EffectReceiptError go to a person; EffectNotRecordedError where there is no ledger.
+ * does not fit, and what `run` throws; EffectUnknownError, EffectInputChangedError, EffectForbiddenError,
+ * EffectReceiptError and EffectRejectedError go to a person; EffectNotRecordedError where there is no ledger. With
+ * `requireApproval` the run pauses as with `interrupt()` until somebody has approved it.
  * @throws ConfigError at once for wrong options
  */
 export function defineEffect<I, O>(options: EffectOptions<I, O>): EffectFunction<I, O> {
@@ -72,7 +76,9 @@ export function effectOf<I, O>(options: EffectOptions<I, O>, source?: string): E
     const input = parsedInput(policy, given);
     const requested = requestOf(definition, policy, input, config);
     const once = (attempt: Try) =>
-      policy.kind === "read" ? readOnce(effect, policy, input, attempt) : performEffect(requested.attempt(attempt));
+      policy.kind === "read"
+        ? readOnce(effect, policy, input, attempt)
+        : besideOthers(config, requested.isAsked, attempt.signal, () => performEffect(requested.attempt(attempt)));
     const receipt = await tried(policy, config, once).catch((error: unknown) => {
       requested.failed?.();
       throw error;
@@ -120,6 +126,8 @@ function tried<T>(
 }
 
 interface Requested {
+  /** Whether a person has to approve it. */
+  readonly isAsked: boolean;
   attempt(attempt: Try): EffectRequest;
   /** To be called when it failed for good. */
   failed?(): void;
@@ -133,14 +141,15 @@ function requestOf(
   config: LangGraphRunnableConfig,
 ): Requested {
   const { name, clock } = policy;
-  if (policy.kind === "read") return { attempt: () => ({}) as never };
+  if (policy.kind === "read") return { isAsked: false, attempt: () => ({}) as never };
   const marker = markerOf(config);
   if (isGivenUp(marker))
     throw new CancelledError(
       `Effect "${name}" was not begun: this attempt was given up on, and another may be at it. Listen to config.signal`,
     );
   const saver = checkpointerOf(config) as BaseCheckpointSaver | undefined;
-  const { threadId, persistence, emit } = runContextOf(config, "node");
+  const context = runContextOf(config, "node");
+  const { threadId, persistence, emit } = context;
   if (saver === undefined || threadId === undefined)
     throw new EffectNotRecordedError(
       name,
@@ -152,6 +161,7 @@ function requestOf(
       name,
       "the graph's checkpointer has no ledger. Compile it with the checkpointer of openPersistence()",
     );
+  const isAsked = isApprovalNeeded(policy, input);
   const frames = ownFrames(config);
   const scope = scopeOf(config);
   const place = placeOf(config, frames);
@@ -161,6 +171,7 @@ function requestOf(
   const identity = { threadId, effect: name, scope, place, name: given ?? `#${numbered.ordinal}` };
   const key = effectKey(identity);
   noteUse(key, definition);
+  noteActed(marker);
   const { effect } = definition;
   const branch = { saver, ledger, threadId, scope, frames, name: given, inputHash };
   const isAlike = (entry: StoredEffect) => entry.effect === name && entry.place === place;
@@ -172,23 +183,28 @@ function requestOf(
       input,
       inputHash,
       transaction: transactionOf(config),
+      approval: approvalOf({ isNeeded: isAsked, config, context, ledger, signal }),
       book: new LedgerBook(ledger, runHoldOf(config)?.lease, clock),
       running: runningEffects(),
       clock,
       signal,
       process: ownProcess(),
       limitMs: limitMs ?? withoutLimitMs,
-      limited: (work) => limited(policy, limitMs, signal, work),
+      limited: (work) => asCall(() => limited(policy, limitMs, signal, work)),
       isOtherAlive,
       durable: () => stepIsDurable(name, saver, config, frames, clock),
       wentStraightOn: (newest) => wentStraightOn(branch, newest),
-      leftBehind: async () => leftBehind(branch, (await ledger.list(threadId)).filter(isAlike)),
+      leftBehind: async () => {
+        const all = await ledger.list(threadId);
+        return leftBehind(branch, all.filter(isAlike), await leftByRollbacks({ saver, ledger, threadId }, all));
+      },
+      throwIfAsking: () => throwIfAsking(config),
       noteBegun: (what) => marker?.running.scope?.noteEffect(what),
       tell: (type, { calls, error }) =>
         emit(type, { effect: name, key, calls, ...(error === undefined ? {} : { report: error }) }),
     };
   };
-  return { attempt, failed: numbered.failed };
+  return { isAsked, attempt, failed: numbered.failed };
 }
 
 function keyOf({ name, key }: EffectPolicy, input: unknown): string {

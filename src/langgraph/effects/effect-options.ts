@@ -34,6 +34,11 @@ export interface EffectOptions<I, O> {
   readonly probe?: (input: I, call: EffectCall) => Promise<ProbeAnswer<O>> | ProbeAnswer<O>;
   /** What tells two calls in one step apart. Default: which call of this effect in the attempt it is. */
   readonly key?: (input: I) => string;
+  /**
+   * Whether a person has to approve it before it is begun, or what says so of an input: the run pauses with an
+   * {@link ApprovalRequest}. Not for `read`. Default `false`.
+   */
+  readonly requireApproval?: boolean | ((input: I) => boolean);
   /** On a branch of the thread that comes to it again. Default "reuse". */
   readonly onFork?: OnFork;
   /** Attempts of its own, as far as a repetition is safe. Default `false`: the node's retries are enough. */
@@ -75,6 +80,7 @@ export const effectSchema = z
     undone: func.optional(),
     probe: func.optional(),
     key: func.optional(),
+    requireApproval: z.union([z.boolean(), func], "must be true, false or a function").default(false),
     onFork: z.enum(ON_FORK).default("reuse"),
     retry: offOr(retrySchema).default(false),
     timeout: offOr(timeoutSchema).prefault({}),
@@ -83,8 +89,10 @@ export const effectSchema = z
       .custom<Clock>((value) => typeof value === "object" && value !== null, "must be a clock")
       .default(systemClock),
   })
-  .superRefine(({ kind, compensate }, context) => {
-    const fault = (message: string) => context.addIssue({ code: "custom", path: ["compensate"], message });
+  .superRefine(({ kind, compensate, requireApproval }, context) => {
+    const fault = (message: string, path = "compensate") => context.addIssue({ code: "custom", path: [path], message });
+    if (kind === "read" && requireApproval !== false)
+      fault('a "read" effect changes nothing, so there is nothing to approve', "requireApproval");
     if (kind === "reversible" && compensate === undefined)
       fault('a "reversible" effect needs a "compensate" that undoes it; without one it is "irreversible"');
     if ((kind === "irreversible" || kind === "read") && compensate !== undefined)

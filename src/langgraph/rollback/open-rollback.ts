@@ -1,5 +1,7 @@
 /** That a rollback is under way is kept in the thread's ledger, so that nothing else goes on from its middle. */
+
 import type { EffectEntry, EffectLedger, StoredEffect } from "../../core/effect-ports.js";
+import { shellQuote } from "../../core/shell-quote.js";
 import { ROLLBACK_ENTRY } from "../../effects/audit-note.js";
 import type { LedgerBook } from "../../effects/ledger-book.js";
 import { ThreadError } from "../../errors/own-errors.js";
@@ -15,10 +17,14 @@ export interface RollbackWay {
   readonly only?: AffectedOnly;
   /** Whether the head is damaged: the new one is then beside the target and not after it. */
   readonly isDamaged?: true;
+  /** Whether the thread stays where it is. */
+  readonly stays?: true;
   /** Whether a run has begun it and goes on after it. */
   readonly resumes?: true;
   /** Whether it was agreed that something may stay in the world. */
   readonly acceptStanding?: true;
+  /** The checkpoint with the input of the run that it was made in; where it counts. */
+  readonly run?: string;
   /** The node whose failure it is for, where nobody was asked. */
   readonly because?: string;
 }
@@ -82,7 +88,7 @@ export async function refuseAmidRollback(
   if (open === undefined) return;
   throw new ThreadError(
     "THREAD_NOT_RESUMABLE",
-    `A rollback of thread "${label}" to checkpoint ${open.target} was begun and not finished; finish it first: rollback(graph, "${label}") or lgr rollback ${label}`,
+    `A rollback of thread "${label}" to checkpoint ${open.target} was begun and not finished; finish it first: rollback(graph, "${label}") or lgr rollback ${shellQuote(label)}`,
     { details: { threadId, target: open.target } },
   );
 }

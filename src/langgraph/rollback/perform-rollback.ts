@@ -1,5 +1,6 @@
 /** A rollback, by whoever holds the thread: the effects first, then the state. */
 import { randomUUID } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import { AUTOMATIC } from "../../core/audit-ports.js";
 import { systemClock } from "../../core/clock.js";
 import type { EffectLedger, StoredEffect } from "../../core/effect-ports.js";
@@ -12,7 +13,6 @@ import { RollbackInterruptedError, RollbackRefusedError } from "../../errors/eff
 import { asError, ConfigError, InvalidInputError } from "../../errors/own-errors.js";
 import {
   type Affected,
-  affectedBy,
   type PlannedEffect,
   planned,
   type RollbackPlan,
@@ -20,19 +20,14 @@ import {
 } from "../../recovery/rollback-plan.js";
 import type { RollbackScope } from "../../recovery/rollback-target.js";
 import type { ThreadLock } from "../thread-lock.js";
+import { ifDamage, isDamage, root } from "../threads/damage.js";
 import type { RunnableGraph } from "../threads/graph.js";
 import type { ThreadRef } from "../threads/resolve-thread.js";
 import { putStandIn } from "../threads/stand-in.js";
-import {
-  beginRollback,
-  endRollback,
-  isRollback,
-  type OpenRollback,
-  openRollback,
-  type RollbackWay,
-} from "./open-rollback.js";
+import { beginRollback, endRollback, type OpenRollback, openRollback, type RollbackWay } from "./open-rollback.js";
 import { type Range, type RangeRequest, rangeOf } from "./range.js";
-import { findTarget } from "./target.js";
+import { affectedIn } from "./reach.js";
+import { findTarget, type Search } from "./target.js";
 import { lookedUp, undoAll } from "./undo-all.js";
 import { nextOf } from "./way.js";
 
@@ -56,6 +51,8 @@ export interface RollbackRequest {
   readonly reason?: string | undefined;
   /** The node whose failure it is for, where nobody was asked. */
   readonly because?: string;
+  /** The run that it counts in. */
+  readonly run?: string;
   /** Whether a run asks for it and goes on after it: whoever takes over from that finishes it first. */
   readonly resumes?: boolean;
 }
@@ -71,7 +68,7 @@ export async function performRollback(thread: HeldThread, request: RollbackReque
   const book = new LedgerBook(ledger, lock.lease, systemClock, signer);
   const earlier = await openRollback(ledger, threadId);
   const { scope, range } = await rangeAgain(thread, request.range, earlier);
-  const affected = async () => affectedBy(await effectsOf(ledger, threadId), range.from, range.only);
+  const affected = () => affectedIn({ saver: graph.checkpointer, ledger, threadId }, range);
   await lookedUp(book, (await affected()).doubtful, signal);
   const found = await affected();
   const plan = planOf(ref, scope, range, found);
@@ -86,7 +83,7 @@ export async function performRollback(thread: HeldThread, request: RollbackReque
   const context = { threadId };
   const events = eventsOf(graph.checkpointer);
   events.emit("rollback.started", context, { scope, target, effects: found.undo.length, automatic: by === AUTOMATIC });
-  const report = await interruptible(label, target, async (): Promise<RollbackReport> => {
+  const report = await interruptible(label, target, signal, async (): Promise<RollbackReport> => {
     const { undone, failed } = await undoAll(book, found.undo, { signal, onProgress });
     if (failed.length > 0) {
       await note(thread, signer, "rollback.incomplete", { scope, failed });
@@ -110,7 +107,8 @@ export async function plannedRollback(
 ): Promise<RollbackPlan> {
   const ledger = ledgerOf(graph, "planRollback()");
   const range = await rangeOf(graph, ref, request);
-  return planOf(ref, request.scope, range, affectedBy(await effectsOf(ledger, ref.threadId), range.from, range.only));
+  const stores = { saver: graph.checkpointer, ledger, threadId: ref.threadId };
+  return planOf(ref, request.scope, range, await affectedIn(stores, range));
 }
 
 /** @throws ConfigError where there is none */
@@ -122,47 +120,50 @@ export function ledgerOf({ checkpointer }: Pick<RunnableGraph, "checkpointer">, 
   );
 }
 
-/** Of the thread, without the records of its rollbacks. */
-export async function effectsOf(ledger: EffectLedger, threadId: string): Promise<readonly StoredEffect[]> {
-  return (await ledger.list(threadId)).filter((entry) => !isRollback(entry));
-}
-
 function wayTo(
-  { target, head, only, damage }: Range,
+  { target, head, only, damage, stays }: Range,
   scope: RollbackScope,
-  { because, resumes = false, acceptStanding }: RollbackRequest,
+  { because, run, resumes = false, acceptStanding }: RollbackRequest,
 ): RollbackWay {
   return {
     target: String(target.config.configurable?.checkpoint_id),
     head,
     scope,
     ...(only === undefined ? {} : { only }),
+    ...(stays === true ? { stays } : {}),
     ...(damage === undefined ? {} : { isDamaged: true }),
     ...(resumes ? { resumes } : {}),
     ...(acceptStanding ? { acceptStanding } : {}),
+    ...(run === undefined ? {} : { run }),
     ...(because === undefined ? {} : { because }),
   };
 }
 
 /** Whoever reads that the database is gone has to read as well how the thread stands, and what to do. */
-async function interruptible<T>(thread: string, target: string, work: () => Promise<T>): Promise<T> {
+async function interruptible<T>(
+  thread: string,
+  target: string,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (thrown) {
     const error = asError(thrown);
     const { category } = classifyError(error);
     // One that was told to stop, or has lost the thread, says so itself.
-    if (category === "cancelled") throw error;
+    if (category === "cancelled" || signal?.aborted === true) throw error;
     throw new RollbackInterruptedError(thread, target, category, error);
   }
 }
 
 /** One that was begun goes on to its own target: the head may have moved, and with it what "two steps back" is. */
 async function rangeAgain(
-  { graph, ref }: HeldThread,
+  thread: HeldThread,
   request: RangeRequest | undefined,
   earlier: OpenRollback | undefined,
 ): Promise<{ readonly scope: RollbackScope; readonly range: Range }> {
+  const { graph, ref } = thread;
   const label = ref.name ?? ref.threadId;
   if (earlier === undefined) {
     if (request === undefined)
@@ -171,45 +172,84 @@ async function rangeAgain(
       );
     return { scope: request.scope, range: await rangeOf(graph, ref, request) };
   }
-  const { to } = request ?? {};
-  const { scope, target } = earlier;
-  const isOther =
-    to === undefined
-      ? request !== undefined && request.scope !== scope
-      : "checkpoint" in to && to.checkpoint !== target;
-  if (isOther)
+  const { scope, target, head, only, stays } = earlier;
+  if (request !== undefined && !(await isSame(thread, request, earlier)))
     throw new InvalidInputError(
       `A rollback of thread "${label}" (scope "${scope}", to checkpoint ${target}) was begun and not finished: finish it first, by rollback() without { to } and { scope }`,
     );
-  const found = await findTarget(graph, ref.threadId, {
-    wanted: `checkpoint ${target}`,
-    judge: ({ id, steps }) => (id === target || hasStandIn(earlier, id, steps) ? "this" : undefined),
-    passes: () => true,
-  });
-  const { only } = earlier;
+  // From where it began, wherever somebody has moved the thread since; and what was done since then too.
+  const toTarget = { wanted: `checkpoint ${target}`, judge: isIt(target), passes: () => true };
+  const found = await findTarget(graph, ref.threadId, { ...toTarget, start: head });
+  const newest = await graph.checkpointer.getTuple(root(ref)).catch(ifDamage);
+  const newestId = isDamage(newest) ? newest.place.checkpointId : (newest?.checkpoint.id ?? head);
+  const since = newestId === head ? undefined : await findTarget(graph, ref.threadId, toTarget).catch(notOnTheWay);
   return {
     scope,
-    range: { ...found, ...(only === undefined ? {} : { only }), ...(scope === "step" ? { stays: true } : {}) },
+    range: {
+      ...found,
+      head: newestId,
+      ...(since === undefined
+        ? {}
+        : {
+            from: new Set([...since.from, ...found.from]),
+            reentered: [...(since.reentered ?? []), ...(found.reentered ?? [])],
+          }),
+      ...(only === undefined ? {} : { only }),
+      ...(stays === true ? { stays } : {}),
+    },
   };
 }
 
-function hasStandIn({ isDamaged, head }: OpenRollback, id: string, steps: number): boolean {
-  return isDamaged === true && steps === 0 && id !== head;
+function isIt(wanted: string): Search["judge"] {
+  return ({ id }) => (id === wanted ? "this" : undefined);
 }
 
-/** One that died after it has its new head already. */
-async function newHead({ graph, lock }: HeldThread, range: Range, open: OpenRollback): Promise<string> {
+function notOnTheWay(error: unknown): undefined {
+  if (error instanceof InvalidInputError) return undefined;
+  throw error;
+}
+
+/** Whether what is asked for now is what was begun; it may have its new head already, which was made from its target. */
+async function isSame(
+  { graph, ref }: HeldThread,
+  request: RangeRequest,
+  { scope, target, only }: OpenRollback,
+): Promise<boolean> {
+  if (request.scope !== scope) return false;
+  const now = await rangeOf(graph, ref, request).catch(notOnTheWay);
+  if (now === undefined) return false;
+  const { configurable } = now.target.config;
+  const isTarget = configurable?.checkpoint_id === target;
+  const isMadeFrom = now.target.parentConfig?.configurable?.checkpoint_id === target;
+  return (isTarget || isMadeFrom) && isDeepStrictEqual(now.only, only);
+}
+
+/** One that died after it has its new head already: it was made from the target. */
+async function newHead({ graph, ref, lock }: HeldThread, range: Range, open: OpenRollback): Promise<string> {
   const { target, head, damage } = range;
-  if (range.stays === true || open.head !== head) return head;
+  if (range.stays === true || (await isMadeByIt(graph, ref, head, open))) return head;
   const { lease, loss } = lock;
   const hold: RunHold = { ...(lease === undefined ? {} : { lease }), abort: (reason) => loss.abort(reason) };
-  if (damage !== undefined) {
+  if (damage !== undefined && head === open.head) {
     const sound = await graph.checkpointer.getTuple(target.config);
     if (sound === undefined) throw new InvalidInputError(`Checkpoint ${open.target} is no longer there to go back to`);
     return putStandIn(graph, sound, damage, hold);
   }
   const made = await graph.updateState({ configurable: { ...target.config.configurable, [RUN_HOLD]: hold } }, null);
   return String(made.configurable?.checkpoint_id);
+}
+
+async function isMadeByIt(
+  graph: RunnableGraph,
+  ref: ThreadRef,
+  head: string,
+  { head: before, target, isDamaged }: OpenRollback,
+): Promise<boolean> {
+  if (head === before) return false;
+  // A stand-in is put beside its target.
+  if (isDamaged === true) return true;
+  const parent = (await graph.checkpointer.getTuple(root(ref, head)))?.parentConfig?.configurable?.checkpoint_id;
+  return parent === target;
 }
 
 function planOf(

@@ -1,9 +1,11 @@
 /** Which checkpoint a rollback goes back to. */
 import type { StateSnapshot } from "@langchain/langgraph";
+import type { EffectScope } from "../../core/effect-ports.js";
 import { InvalidInputError } from "../../errors/own-errors.js";
 import type { CheckpointCorruptError } from "../../errors/persistence-errors.js";
 import type { ParsedTarget } from "../../recovery/rollback-target.js";
 import { stepBarrier } from "../checkpoint-barrier.js";
+import { reenteredSteps } from "../envelope.js";
 import { root, type UsableState } from "../threads/damage.js";
 import type { RunnableGraph } from "../threads/graph.js";
 import type { GraphMarks } from "./graph-marks.js";
@@ -16,6 +18,8 @@ export interface FoundTarget {
   readonly damage?: CheckpointCorruptError;
   /** IDs from the target to the head, both included. */
   readonly from: ReadonlySet<string>;
+  /** Steps that were entered again on that way, by their first executions. */
+  readonly reentered?: readonly EffectScope[];
 }
 
 /** A checkpoint on the way back. */
@@ -44,6 +48,8 @@ export interface Search {
   /** Whether it is for the first sound one: then all that it stands on is read. */
   readonly firstIsWhole?: boolean;
   readonly usableState?: UsableState | undefined;
+  /** Where to begin; default: at the head. */
+  readonly start?: string | undefined;
 }
 
 /**
@@ -55,6 +61,7 @@ export interface Search {
  */
 export async function findTarget(graph: RunnableGraph, threadId: string, search: Search): Promise<FoundTarget> {
   const from: string[] = [];
+  const steps: (readonly EffectScope[])[] = [];
   const nodes = new Set<string>();
   let damage: CheckpointCorruptError | undefined;
   let perhaps: { readonly id: string; readonly at: number } | undefined;
@@ -62,10 +69,11 @@ export async function findTarget(graph: RunnableGraph, threadId: string, search:
   const found = async (id: string, count: number): Promise<FoundTarget> => {
     const target = await graph.getState(root({ threadId }, id), { subgraphs: true });
     const ways = { head: from[0] ?? id, from: new Set(from.slice(0, count)) };
-    return { target, ...ways, ...(damage === undefined ? {} : { damage }) };
+    return { target, ...ways, reentered: steps.slice(0, count).flat(), ...(damage === undefined ? {} : { damage }) };
   };
   for await (const place of wayBackFromHead(graph, threadId, search)) {
     from.push(place.id);
+    steps.push("damage" in place ? [] : reenteredSteps(place.tuple.checkpoint));
     if ("damage" in place) {
       if (from.length === 1) damage = place.damage;
       else if (search.passes?.(place, from.length - 1) !== true) throw place.damage;

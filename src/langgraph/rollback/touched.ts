@@ -1,10 +1,9 @@
 /** Whether a thread was touched by a faulty part since it became so, and where it stood before. */
-import type { EffectLedger } from "../../core/effect-ports.js";
+import type { EffectLedger, StoredEffect } from "../../core/effect-ports.js";
 import { mayStand } from "../../effects/effect.js";
 import { InvalidInputError } from "../../errors/own-errors.js";
-import { affectedBy } from "../../recovery/rollback-plan.js";
 import type { RunnableGraph } from "../threads/graph.js";
-import { effectsOf } from "./perform-rollback.js";
+import { affectedIn, leftByRollbacks, type ThreadStores } from "./reach.js";
 import { findTarget, type Search, type WayPlace } from "./target.js";
 
 /** An effect, by its name, or a node of the root graph. */
@@ -21,22 +20,17 @@ export async function beforeTouch(
   touch: Touch,
   sinceMs: number,
 ): Promise<string | undefined> {
-  const entries = await effectsOf(ledger, threadId);
+  const stores = { saver: graph.checkpointer, ledger, threadId };
+  const all = await ledger.list(threadId);
   const search =
     "node" in touch
       ? nodeSearch(touch.node, sinceMs)
-      : effectSearch(
-          new Set(
-            entries
-              .filter((entry) => entry.effect === touch.effect && entry.origin === undefined && mayStand(entry))
-              .filter(({ intendedAt, dispatchedAt }) => (dispatchedAt ?? intendedAt) >= sinceMs)
-              .map(({ scope }) => scope[0]?.checkpointId ?? ""),
-          ),
-        );
+      : effectSearch(await stepsWith(stores, touch.effect, sinceMs, all));
   if (search === undefined) return undefined;
   try {
-    const { target, from } = await findTarget(graph, threadId, search);
-    const { undo, doubtful, stays } = affectedBy(entries, from);
+    const { target, ...reach } = await findTarget(graph, threadId, search);
+    const { from } = reach;
+    const { undo, doubtful, stays } = await affectedIn(stores, reach);
     // The head itself, from which nothing was done: there is nothing to take back.
     if (from.size === 1 && undo.length + doubtful.length + stays.length === 0) return undefined;
     return String(target.config.configurable?.checkpoint_id);
@@ -44,6 +38,28 @@ export async function beforeTouch(
     if (error instanceof InvalidInputError) return undefined;
     throw error;
   }
+}
+
+/** Checkpoints whose steps stand on the effect: they did it, or took it over from where a rollback went back. */
+async function stepsWith(
+  stores: ThreadStores,
+  effect: string,
+  sinceMs: number,
+  all: readonly StoredEffect[],
+): Promise<Set<string>> {
+  const own = all.filter((entry) => entry.effect === effect && mayStand(entry));
+  const isSince = ({ intendedAt, dispatchedAt }: StoredEffect) => (dispatchedAt ?? intendedAt) >= sinceMs;
+  const done = own.filter((entry) => entry.origin === undefined && isSince(entry));
+  const steps = new Set(done.map(checkpointOf));
+  const linked = own.filter(({ origin }) => origin !== undefined);
+  if (linked.length === 0 || done.length === 0) return steps;
+  const left = await leftByRollbacks(stores, all);
+  if (done.some((entry) => left.has(checkpointOf(entry)))) for (const entry of linked) steps.add(checkpointOf(entry));
+  return steps;
+}
+
+function checkpointOf({ scope }: StoredEffect): string {
+  return scope[0]?.checkpointId ?? "";
 }
 
 function effectSearch(steps: Set<string>): Search | undefined {

@@ -31,17 +31,19 @@ export interface WayOptions {
   readonly firstIsWhole?: boolean;
   /** And what its state has to fit. */
   readonly usableState?: UsableState | undefined;
+  /** Where to begin; default: at the head. */
+  readonly start?: string | undefined;
 }
 
 /** From the head on; it ends at the first checkpoint, or at the first that was not pruned. */
 export async function* wayBackFromHead(
   graph: RunnableGraph,
   threadId: string,
-  { firstIsWhole = false, usableState }: WayOptions = {},
+  { firstIsWhole = false, usableState, start }: WayOptions = {},
 ): AsyncGenerator<SoundPlace | DamagedPlace> {
   const met = new Set<string>();
   const reader = new WayReader(graph, threadId);
-  let asked: string | undefined;
+  let asked = start;
   let later: SoundPlace | undefined;
   let isFirst = firstIsWhole;
   for (;;) {

@@ -3,15 +3,16 @@
  * then, so that the thread can be taken back beneath it, and goes on from there under the same lock.
  */
 import { Command } from "@langchain/langgraph";
+import { z } from "zod";
 import { systemClock } from "../../core/clock.js";
 import { persistenceOf } from "../../core/persistence-of.js";
 import type { DeclaredRollback } from "../../core/records.js";
 import { RollbackIncompleteError } from "../../errors/effect-errors.js";
-import { asError } from "../../errors/own-errors.js";
+import { asError, DecisionRefusedError } from "../../errors/own-errors.js";
 import type { Decision } from "../../recovery/decision.js";
 import type { InterventionRequest } from "../../recovery/intervention-request.js";
 import type { RollbackReport } from "../../recovery/rollback-plan.js";
-import { targetSchema } from "../../recovery/rollback-target.js";
+import { checkRange, type ParsedRange, rangeShape } from "../../recovery/rollback-target.js";
 import { ASK_INSTEAD } from "../human-intervention.js";
 import { isRollback, openRollback, wayOf } from "../rollback/open-rollback.js";
 import { type HeldThread, ledgerOf, performRollback } from "../rollback/perform-rollback.js";
@@ -41,45 +42,73 @@ export async function rolledBackOrAsked(
   { id, request }: PendingInterrupt,
   signal: AbortSignal | undefined,
 ): Promise<Onward> {
-  const { automatic, node = "" } = request ?? {};
-  const why = automatic === undefined ? "it is none" : await notRolledBack(thread, node, automatic, signal);
+  const why =
+    request?.automatic === undefined ? "it is none" : await notRolledBack(thread, request, request.automatic, signal);
   if (why === undefined) return onward;
   return { input: new Command({ resume: { [id]: { action: ASK_INSTEAD, why } } }), resumed: true };
 }
 
 async function notRolledBack(
   thread: HeldThread,
-  node: string,
+  { node, within = [], scope: step }: InterventionRequest,
   { scope, max, acceptStanding, transaction }: DeclaredRollback,
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
-  const times = await timesInRun(thread, node);
-  if (times >= max) return `it has been ${times === 1 ? "once" : `${times} times`} in this run already`;
+  const because = [...within, node].join("/");
   try {
-    const range = { scope, transaction, withinRun: true };
-    const report = await performRollback(thread, { range, acceptStanding, signal, because: node, resumes: true });
+    const run = await runOf(thread);
+    const times = await timesInRun(thread, because, run);
+    if (times >= max) return `it has been ${times === 1 ? "once" : `${times} times`} in this run already`;
+    const failedAt = step?.[0]?.checkpointId;
+    const range = {
+      scope,
+      transaction: scope === "transaction" ? transaction : undefined,
+      withinRun: true,
+      ...(failedAt === undefined ? {} : { notAfter: [failedAt] }),
+    };
+    const asked = { range, acceptStanding, signal, because, resumes: true };
+    const report = await performRollback(thread, run === undefined ? asked : { ...asked, run });
     return report.outcome === "done" ? undefined : incomplete(thread, report).message;
   } catch (thrown) {
     const error = asError(thrown) as Error & { readonly code?: unknown };
     // What it was refused for, a person can do something about; anything else may pass.
-    if (error.code === "ROLLBACK_REFUSED" || error.code === "INVALID_INPUT" || error.code === "CHECKPOINT_CORRUPT")
-      return error.message;
+    if (REFUSALS.includes(String(error.code))) return error.message;
     throw error;
   }
 }
 
-/** How often this node's failure has taken the thread back since the input of the run. */
-async function timesInRun({ graph, ref }: HeldThread, node: string): Promise<number> {
+const REFUSALS: readonly string[] = ["ROLLBACK_REFUSED", "INVALID_INPUT", "CHECKPOINT_CORRUPT", "CONFIG"];
+
+/** How often this node's failure has taken the thread back in the run that began with this input. */
+async function timesInRun({ graph, ref }: HeldThread, node: string, run: string | undefined): Promise<number> {
   const entries = await ledgerOf(graph, "runThread()").list(ref.threadId);
-  const ways = entries.filter(isRollback).map(wayOf);
-  const own = ways.filter(({ because }) => because === node);
-  if (own.length === 0) return 0;
-  const run = new Set<string>();
-  for await (const place of wayBackFromHead(graph, ref.threadId)) {
-    run.add(place.id);
-    if ("source" in place && place.source === "input") break;
-  }
-  return own.filter(({ target }) => run.has(target)).length;
+  return entries
+    .filter(isRollback)
+    .map(wayOf)
+    .filter((way) => way.because === node && way.run === run).length;
+}
+
+/** The ID of the checkpoint with the input of the run; undefined where it was pruned. */
+async function runOf({ graph, ref }: HeldThread): Promise<string | undefined> {
+  for await (const place of wayBackFromHead(graph, ref.threadId))
+    if ("source" in place && place.source === "input") return place.id;
+  return undefined;
+}
+
+const decidedSchema = z.object(rangeShape).superRefine(checkRange);
+
+/** @throws DecisionRefusedError for parts that do not go together */
+function decidedRange(
+  { request }: PendingInterrupt & { readonly request: InterventionRequest },
+  { scope, to, transaction }: Extract<Decision, { action: "rollback" }>,
+): ParsedRange {
+  const meant = scope ?? (transaction !== undefined ? "transaction" : to !== undefined ? "session" : "step");
+  // Of several transactions, that of the node.
+  const own = meant === "transaction" ? (transaction ?? request.automatic?.transaction) : transaction;
+  const parsed = decidedSchema.safeParse({ scope: meant, to, transaction: own });
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`).join("; ");
+  throw new DecisionRefusedError(`Node "${request.node}": "rollback" does not fit: ${faults}`);
 }
 
 /**
@@ -94,11 +123,10 @@ export async function decidedRollback(
   decision: Extract<Decision, { action: "rollback" }>,
   signal: AbortSignal | undefined,
 ): Promise<Onward> {
-  const { to: given, transaction, acceptStanding = false, by, reason } = decision;
-  const to = given === undefined ? undefined : targetSchema.parse(given);
-  const scope = decision.scope ?? (to === undefined ? "step" : "session");
+  const { acceptStanding = false, by, reason } = decision;
+  const { scope, ...rest } = decidedRange(question, decision);
   const steps = question.request.scope === undefined ? [] : [question.request.scope];
-  const range = scope === "step" ? { scope, steps } : { scope, to, transaction };
+  const range = scope === "step" ? { scope, steps } : { scope, ...rest };
   const report = await performRollback(thread, {
     range,
     acceptStanding,
@@ -114,6 +142,23 @@ export async function decidedRollback(
   const { action } = decision;
   const answer = { action, scope, acceptStanding, by, reason };
   return { input: new Command({ resume: { [question.id]: answer } }), resumed: true };
+}
+
+/**
+ * Undoes what the run did before it is ended; what cannot be undone stays.
+ *
+ * @throws RollbackIncompleteError, with the question open, when an undoing fails for good
+ */
+export async function undoneBeforeAbort(
+  thread: HeldThread,
+  { compensate = true, by, reason }: Extract<Decision, { action: "abort" }>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  if (!compensate || persistenceOf(thread.graph.checkpointer)?.ledger === undefined) return;
+  const range = { scope: "process", stays: true } as const;
+  const asked = { by: by ?? "unnamed", reason, resumes: true, acceptStanding: true };
+  const report = await performRollback(thread, { range, signal, ...asked });
+  if (report.outcome === "incomplete") throw incomplete(thread, report);
 }
 
 async function noteDecision(

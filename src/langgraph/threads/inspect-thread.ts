@@ -1,9 +1,12 @@
 import type { StateSnapshot } from "@langchain/langgraph";
 import type { CheckpointTuple } from "@langchain/langgraph-checkpoint";
+import type { EffectLedger } from "../../core/effect-ports.js";
 import { persistenceOf } from "../../core/persistence-of.js";
 import type { ThreadRecord, ThreadStatus } from "../../core/ports.js";
 import { shellQuote } from "../../core/shell-quote.js";
+import { isAwaited } from "../../effects/approve-effect.js";
 import type { CheckpointCorruptError } from "../../errors/persistence-errors.js";
+import { type ApprovalRequest, isApprovalRequest } from "../../recovery/approval-request.js";
 import { type InterventionRequest, isInterventionRequest } from "../../recovery/intervention-request.js";
 import { REENTRIES } from "../envelope.js";
 import { answersOf, finishedTasks } from "../internals.js";
@@ -19,6 +22,8 @@ export interface PendingInterrupt {
   readonly value: unknown;
   /** Present when it is a request of the human rung. */
   readonly request?: InterventionRequest;
+  /** Present when an effect waits for approval. */
+  readonly approval?: ApprovalRequest;
   /**
    * Present when the node has been given an answer before: it may have been to this very question, and the process died
    * or the node failed after it. Only running the node again tells.
@@ -82,7 +87,22 @@ export async function inspectResolved(
       ? undefined
       : await graph.checkpointer.getTuple(snapshot.config);
   const writes = checkpoint?.pendingWrites ?? [];
-  return describeSnapshot(snapshot, ref, record, finishedTasks(writes), answersOf(writes));
+  const stands = describeSnapshot(snapshot, ref, record, finishedTasks(writes), answersOf(writes));
+  const ledger = persistenceOf(graph.checkpointer)?.ledger;
+  return ledger === undefined ? stands : await withApprovals(stands, ledger);
+}
+
+/** The ledger knows of an answer also where the process died before the node was done. */
+async function withApprovals(stands: ThreadInspection, ledger: EffectLedger): Promise<ThreadInspection> {
+  if (stands.waitingFor.every(({ approval }) => approval === undefined)) return stands;
+  const waitingFor = stands.waitingFor.map(async (one): Promise<PendingInterrupt> => {
+    const { approval } = one;
+    if (approval === undefined) return one;
+    const { key, effect, hash } = approval;
+    const { found } = await ledger.look(stands.threadId, key, { effect, place: "" });
+    return found === undefined || isAwaited(found, hash) ? one : { ...one, perhapsAnswered: true };
+  });
+  return { ...stands, waitingFor: await Promise.all(waitingFor) };
 }
 
 /** A thread whose newest checkpoint cannot be gone on from. */
@@ -136,7 +156,10 @@ function describeSnapshot(
     const count = answers.get(task.id) ?? 0;
     return task.interrupts
       .map((one) => pending(task.name, one, count > 0))
-      .filter(({ request }) => request === undefined || count <= (request.question ?? 0));
+      .filter(({ request, approval }) => {
+        const asked = request ?? approval;
+        return asked === undefined || count <= (asked.question ?? 0);
+      });
   });
   const taskError = snapshot.tasks.flatMap(({ error }) => (error == null ? [] : [errorText(error)]))[0];
   const error = record?.error ?? taskError;
@@ -169,7 +192,13 @@ function pending(
     id: interrupt.id ?? "",
     node,
     value,
-    ...(isInterventionRequest(value) ? { request: value } : perhapsAnswered ? { perhapsAnswered } : {}),
+    ...(isInterventionRequest(value)
+      ? { request: value }
+      : isApprovalRequest(value)
+        ? { approval: value }
+        : perhapsAnswered
+          ? { perhapsAnswered }
+          : {}),
   };
 }
 

@@ -3,11 +3,12 @@ import type { WentBack } from "../../core/events.js";
 import { persistenceOf } from "../../core/persistence-of.js";
 import { RUN_HOLD, type RunHold } from "../../core/run-hold.js";
 import { DecisionRefusedError, ThreadError } from "../../errors/own-errors.js";
+import { type ApprovalAnswer, checkApproval } from "../../recovery/approval-request.js";
 import type { Decision } from "../../recovery/decision.js";
 import { checkDecision, type InterventionRequest } from "../../recovery/intervention-request.js";
 import { TAKEOVER_KEY } from "../attempt-history.js";
 import { hasInterrupt } from "../internals.js";
-import { decidedRollback } from "./automatic-rollback.js";
+import { decidedRollback, type Onward, undoneBeforeAbort } from "./automatic-rollback.js";
 import { type DamagePlan, damagePlan, ifDamage, isDamage, LAST_SOUND, wayBack } from "./damage.js";
 import { type GraphLike, type RunnableGraph, runnableGraph } from "./graph.js";
 import { inspectResolved, type PendingInterrupt, type ThreadInspection } from "./inspect-thread.js";
@@ -21,7 +22,7 @@ export interface ResumeOptions extends RunOptions {
    * the newest checkpoint is damaged, go on from the last one that is not.
    */
   readonly from?: string;
-  /** Which question the decision answers, when several are open: an interrupt ID or the name of the failed node. */
+  /** Which question the decision answers, when several are open: an interrupt ID, or the name of the failed or asking node. */
   readonly answerTo?: string;
 }
 
@@ -30,7 +31,8 @@ export interface ResumeOptions extends RunOptions {
  * A thread that waits for a person, resumed without a decision, is returned as it is. Failures of the run are returned,
  * not thrown.
  *
- * @param decision for a request of the human rung a {@link Decision}; for an interrupt of your own whatever it expects
+ * @param decision for a request of the human rung a {@link Decision}; for an effect that waits for approval an
+ * {@link ApprovalAnswer}; for an interrupt of your own whatever it expects
  * @throws ThreadError THREAD_NOT_FOUND when nothing is stored, THREAD_NOT_RESUMABLE when there is nothing to go on with
  * @throws DecisionRefusedError when the decision fits no open question; the question stays open
  * @throws CheckpointCorruptError when its newest checkpoint is damaged, and neither `from` nor `onCorrupt` lets it go back
@@ -40,7 +42,7 @@ export interface ResumeOptions extends RunOptions {
 export async function resumeThread(
   graph: GraphLike,
   nameOrId: string,
-  decision?: Decision,
+  decision?: Decision | ApprovalAnswer,
   options?: ResumeOptions,
 ): Promise<RunResult>;
 export async function resumeThread(
@@ -99,13 +101,10 @@ export async function resumeResolved(
     );
   if (decision !== undefined) {
     const question = await settledQuestion(run, stored, answerTo);
-    const answer = question.request === undefined ? decision : checkDecision(question.request, decision);
+    const answer = checkedAnswer(question, decision);
     if (question.request !== undefined) await checkUpdate(graph, ref, question.request, answer as Decision);
-    if (isRequest(question) && (answer as Decision).action === "rollback")
-      return await runToEnd(
-        run,
-        await decidedRollback(run, question, answer as Extract<Decision, { action: "rollback" }>, run.options.signal),
-      );
+    const onward = isRequest(question) ? await beforeAnswer(run, question, answer as Decision) : undefined;
+    if (onward !== undefined) return await runToEnd(run, onward);
     return await runToEnd(run, { input: new Command({ resume: { [question.id]: answer } }), resumed: true });
   }
   const standsStill =
@@ -113,6 +112,24 @@ export async function resumeResolved(
   if (stored.status === "succeeded" || standsStill)
     return goneOn(run, standing(ref, stored, stored.status as "waiting_human"));
   return await runToEnd(await asTakeover(run, stored), { input: null, resumed: true });
+}
+
+/** @throws DecisionRefusedError for an answer to a question of ours that does not fit it */
+function checkedAnswer({ request, approval }: PendingInterrupt, given: unknown): unknown {
+  if (request !== undefined) return checkDecision(request, given);
+  return approval === undefined ? given : checkApproval(approval, given);
+}
+
+/** What has to be done of a decision while nothing runs; with what the run goes on, where the answer is not it. */
+async function beforeAnswer(
+  run: ThreadRun,
+  question: PendingInterrupt & { readonly request: InterventionRequest },
+  decision: Decision,
+): Promise<Onward | undefined> {
+  const { signal } = run.options;
+  if (decision.action === "rollback") return decidedRollback(run, question, decision, signal);
+  if (decision.action === "abort") await undoneBeforeAbort(run, decision, signal);
+  return undefined;
 }
 
 function isRequest(
@@ -196,15 +213,24 @@ async function resumeFrom(
   return wentBack === undefined ? answered : { ...answered, wentBack };
 }
 
+/** Within a subgraph not the node of the root that stands for it. */
+function askingNode({ request, approval, node }: PendingInterrupt): string {
+  return request?.node ?? approval?.node ?? node;
+}
+
+function isOurs({ request, approval }: PendingInterrupt): boolean {
+  return request !== undefined || approval !== undefined;
+}
+
 function openQuestion(stored: ThreadInspection, answerTo: string | undefined, label: string): PendingInterrupt {
   const { waitingFor } = stored;
-  const names = waitingFor.map((one) => `${one.request?.node ?? one.node} (${one.id})`).join(", ");
+  const names = waitingFor.map((one) => `${askingNode(one)} (${one.id})`).join(", ");
   if (waitingFor.length === 0)
     throw new DecisionRefusedError(`Thread "${label}" waits for no answer (${stored.status})`);
   const matching =
     answerTo === undefined
       ? waitingFor
-      : waitingFor.filter((one) => one.id === answerTo || one.request?.node === answerTo);
+      : waitingFor.filter((one) => one.id === answerTo || (isOurs(one) && askingNode(one) === answerTo));
   const [only, ...others] = matching;
   if (only === undefined)
     throw new DecisionRefusedError(`Thread "${label}" has no open question "${answerTo}"; open are: ${names}`);

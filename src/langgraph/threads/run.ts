@@ -143,9 +143,21 @@ export async function goneOn(run: ThreadRun, ended: RunResult): Promise<RunResul
       const { signal } = run.options;
       result = await runOnce(run, await rolledBackOrAsked(run, question, signal));
     } catch (thrown) {
-      return { ...result, status: "failed", error: asError(thrown), ran: true };
+      return notGoneOn(run, result, asError(thrown));
     }
   }
+}
+
+/** It was told to stop, or could not go on, in the middle of a rollback; the next run finishes that. */
+async function notGoneOn({ graph, ref, lock, options }: ThreadRun, ended: RunResult, error: Error): Promise<RunResult> {
+  const isStopped = options.signal?.aborted === true;
+  const status = isStopped ? "drained" : "failed";
+  const message = isStopped ? null : redactText(errorText(error));
+  if (!lock.loss.aborted)
+    await persistenceOf(graph.checkpointer)
+      ?.threads.record({ threadId: ref.threadId, status, error: message })
+      .catch(() => {});
+  return { ...ended, status, ...(isStopped ? {} : { error }), ran: true };
 }
 
 async function runOnce(run: ThreadRun, beginning: Beginning): Promise<RunResult> {
@@ -166,7 +178,10 @@ async function runOnce(run: ThreadRun, beginning: Beginning): Promise<RunResult>
   if (wentBack !== undefined) events.emit("run.wentBack", context, wentBack);
   const result = await outcome(run, await invoke(run, beginning, graphName));
   const message = result.error === undefined ? undefined : errorText(result.error);
-  events.emit("run.finished", context, { outcome: result.status, ...(message === undefined ? {} : { message }) });
+  // Nobody has to answer yet.
+  const isAsked = automaticQuestion(result.waitingFor) === undefined;
+  const ended = result.status === "waiting_human" && !isAsked ? "paused" : result.status;
+  events.emit("run.finished", context, { outcome: ended, ...(message === undefined ? {} : { message }) });
   return wentBack === undefined ? result : { ...result, wentBack };
 }
 

@@ -61,6 +61,11 @@ const byThread: readonly Table[] = [
     wide: ["thread_id", "key", "effect", "place", "state", "change", "entry"],
     fixed: 40,
   },
+  {
+    name: "lgr_inbox",
+    wide: ["key", "value", "marks", "thread_id", "state", "graph", "node", "kind", "assignee", "claimed_by"],
+    fixed: 76,
+  },
   { name: "lgr_threads", wide: ["thread_id", "name", "graph", "status", "error"], fixed: 44 },
   { name: "lgr_pins", wide: ["thread_id", "checkpoint_id", "reason"], fixed: 36 },
 ];

@@ -256,7 +256,7 @@ describe.each(stores)("how far a rollback goes (%s)", (store, open) => {
       const asked = await runThread(graph, {}, { threadId: "twice" });
       expect(asked.status).toBe("waiting_human");
       expect(asked.waitingFor[0]?.request).toMatchObject({
-        rollback: { refused: "it has been 1 time already", undo: [{ effect: "charge" }] },
+        rollback: { refused: "it has been once already", undo: [{ effect: "charge" }] },
         attempts: [{ number: 1 }, { number: 1 }],
       });
     });
@@ -468,6 +468,53 @@ describe.each(stores)("how far a rollback goes (%s)", (store, open) => {
         status: "succeeded",
       });
       expect(log).toEqual(["letter"]);
+    });
+  });
+
+  describe("a run that a person ends", () => {
+    const asked = async () => {
+      const graph = chain({ order: does("order"), write: does("letter", {}, letter), ship: does("ship") });
+      await runThread(graph, { done: ["earlier"] }, { threadId: "t" });
+      breakNext("ship");
+      const { threadId } = await runThread(graph, {}, { threadId: "t", ifExists: "newTurn" });
+      return { graph, thread: { configurable: { thread_id: threadId } } };
+    };
+    const taken = ["undo ship", "undo order"];
+
+    it("has what it did undone first, as far as it can be; earlier runs stay", async () => {
+      const { graph } = await asked();
+      expect(await resumeThread(graph, "t", { action: "abort", by: "ada" })).toMatchObject({ status: "aborted" });
+      expect(log.slice(6)).toEqual(taken);
+      const noted = await persistence().audit?.list({ what: "rollback", by: "ada", limit: 2 });
+      expect(noted?.map(({ what }) => what)).toEqual(["rollback.done", "rollback.begun"]);
+    });
+
+    it("keeps it where they say so, and where nothing is recorded", async () => {
+      const { graph } = await asked();
+      expect(await resumeThread(graph, "t", { action: "abort", compensate: false })).toMatchObject({
+        status: "aborted",
+      });
+      expect(log).toHaveLength(6);
+    });
+
+    it("is undone through LangGraph's own command too", async () => {
+      const { graph, thread } = await asked();
+      await expect(graph.invoke(new Command({ resume: { action: "abort" } }), thread)).rejects.toThrow(/aborted/);
+      expect(log.slice(6)).toEqual(taken);
+    });
+
+    it("does not end while an undoing fails, and ends once it is mended", async () => {
+      const { graph, thread } = await asked();
+      failNext("undo order", declined, 9);
+      await expect(resumeThread(graph, "t", { action: "abort" })).rejects.toMatchObject({
+        code: "ROLLBACK_INCOMPLETE",
+      });
+      deeds.failing.clear();
+      expect(await rollback(graph, "t")).toMatchObject({ outcome: "done", undone: [{ effect: "order" }] });
+      expect((await inspectThread(graph, "t")).waitingFor).toHaveLength(1);
+      expect(await resumeThread(graph, "t", { action: "abort" })).toMatchObject({ status: "aborted" });
+      expect(log.slice(6)).toEqual(taken);
+      expect(thread).toBeDefined();
     });
   });
 

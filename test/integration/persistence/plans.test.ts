@@ -7,6 +7,7 @@ import { writeSql } from "../../../src/persistence/native/write-statement.js";
 import { ResilientPostgresSaver } from "../../../src/persistence/saver.js";
 import { listAuditSql } from "../../../src/persistence/sql-audit.js";
 import { changeSql, intendSql, listSql, lookSql, waySql } from "../../../src/persistence/sql-effects.js";
+import { dueInboxSql, listInboxSql } from "../../../src/persistence/sql-inbox.js";
 import { createDatabase, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
 
 const schema = "public";
@@ -29,6 +30,11 @@ const statements = {
   "that stores the intent of an effect and says so in the audit log": intendSql(schema, true),
   "that changes an effect and says so in the audit log": changeSql(schema, true),
   "that lists the audit log of a thread": listAuditSql(schema, ["threadId", "before"]),
+  "that lists the questions that wait": listInboxSql(schema, ["state"]),
+  "that lists the questions of a graph that wait": listInboxSql(schema, ["state", "graph"]),
+  "that lists the questions of a thread": listInboxSql(schema, ["state", "threadId"]),
+  "that lists all questions": listInboxSql(schema, []),
+  "that finds the questions to be looked at by now": dueInboxSql(schema),
   "that finds an effect": lookSql(schema),
   "that lists the effects of a thread": listSql(schema),
   "that reads the way to a checkpoint": waySql(schema),
@@ -98,6 +104,9 @@ describeOnPostgres("the plan of the statement", () => {
         ${rows(`${thread}, ${id}, 0, 'charge', 'pay', 'confirmed', ${id}, '{}'`)};
       insert into lgr_audit (id, at, by, what, thread_id, entry)
         ${rows(`${id}, now(), 'Ada', 'human.decided', ${thread}, '{}'`)};
+      insert into lgr_inbox (key, value, version, marks)
+        ${rows(`${id}, json_build_object('threadId', ${thread}, 'state', case when n % 20 = 0 then 'pending' else 'resolved' end,
+          'graph', 'shop ' || n % 5, 'node', 'pay', 'kind', 'intervention', 'openedAt', n, 'sweepAt', n), 1, '{}'`)};
       analyze`);
   });
 

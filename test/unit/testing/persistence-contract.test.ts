@@ -6,7 +6,7 @@ import { type PersistenceContractOptions, persistenceContract } from "langgraph-
 import { describe, expect, it } from "vitest";
 import { collectTests } from "../../support/collected-tests.js";
 
-const stores = ["attempts", "audit", "breakers", "cache", "ledger", "locks", "streams"] as const;
+const stores = ["attempts", "audit", "breakers", "cache", "inbox", "ledger", "locks", "streams"] as const;
 
 const suiteOf = (open: () => Persistence, more: Partial<PersistenceContractOptions> = {}) =>
   collectTests((test) => persistenceContract({ name: "x:", open, stores, test, ...more }));
@@ -203,6 +203,36 @@ const defects: readonly (readonly [defect: string, found: string, change: Change
       const list: typeof log.list = async (filter) =>
         (await log.list(filter)).filter(({ threadId }) => !gone.has(threadId ?? ""));
       return { audit: { ...log, list } };
+    },
+  ],
+  [
+    "lets everyone change a question, whichever version they have seen",
+    "a question of the inbox > is changed where its version is the one given, and not otherwise",
+    ({ inbox }) => {
+      const store = inbox as NonNullable<typeof inbox>;
+      const change: typeof store.change = async (item) => {
+        const stored = await store.get(item.id);
+        return stored && store.change(item, stored.version);
+      };
+      return { inbox: { ...store, change } };
+    },
+  ],
+  [
+    "keeps the questions of a deleted thread",
+    "questions of the inbox > are gone with their thread",
+    ({ inbox }) => {
+      const store = inbox as NonNullable<typeof inbox>;
+      const kept = new Map<string, Awaited<ReturnType<typeof store.open>>>();
+      const open: typeof store.open = async (item) => {
+        const stored = await store.open(item);
+        kept.set(stored.threadId, stored);
+        return stored;
+      };
+      const list: typeof store.list = async (filter) => {
+        const stored = kept.get(filter?.threadId ?? "");
+        return stored === undefined ? store.list(filter) : [stored];
+      };
+      return { inbox: { ...store, open, list } };
     },
   ],
   [
