@@ -54,7 +54,7 @@ function dispatch({ book, process, limitMs }: EffectRequest, calls: number) {
 }
 
 /** Calls, and writes down what came of it. */
-export async function answered(request: EffectRequest, entry: EffectEntry): Promise<unknown> {
+async function answered(request: EffectRequest, entry: EffectEntry): Promise<unknown> {
   const { effect, input, running } = request;
   const { idempotencyKey } = entry;
   request.tell("effect.dispatched", entry);

@@ -142,12 +142,8 @@ export function answersOfTask(config: LangGraphRunnableConfig): TaskAnswers {
       if (shared?.nullResume != null) (shared.resume as unknown[]).push(shared.consumeNullResume?.());
       keep();
     },
-    drop() {
-      if (shared?.nullResume != null) shared.consumeNullResume?.();
-    },
-    pass(number) {
-      if (shared !== undefined) passIn(shared, number);
-    },
+    drop: () => void shared?.consumeNullResume?.(),
+    pass: (number) => void (shared !== undefined && passIn(shared, number)),
   };
 }
 

@@ -236,6 +236,13 @@ export function onDrain(control: { requestDrain(reason?: string): void }, listen
   return () => listeners.delete(listener);
 }
 
+/** Whether a task of a checkpoint has failed. */
+export function hasFailure(
+  pendingWrites: readonly (readonly [taskId: string, channel: string, value: unknown])[],
+): boolean {
+  return pendingWrites.some(([, channel]) => channel === "__error__");
+}
+
 /** Whether a task of a checkpoint has asked something. */
 export function hasInterrupt(
   pendingWrites: readonly (readonly [taskId: string, channel: string, value: unknown])[],

@@ -12,7 +12,7 @@ import {
   type TestDatabase,
   type TestFolder,
 } from "../support/databases.js";
-import { full } from "../support/depth.js";
+import { every, full } from "../support/depth.js";
 import { type PaymentProcess, startPaymentProcess } from "../support/payment-process.js";
 import { bundle } from "./bundle.mjs";
 import { orderLog } from "./payment-effects.js";
@@ -109,7 +109,7 @@ describeOnPostgres("a transaction on PostgreSQL", () => {
     database = await createDatabase();
   });
   afterAll(() => database.drop());
-  isAllOrNothing(() => database.url, full ? { parallel: 2, twice: 2 } : { parallel: 2, atMost: 3 });
+  isAllOrNothing(() => database.url, { parallel: 2, ...(every ? { twice: 2 } : { atMost: full ? 14 : 3 }) });
 });
 
 // Its folder is one process's at a time.

@@ -2,7 +2,7 @@
 import type { StateSnapshot } from "@langchain/langgraph";
 import type { CheckpointTuple } from "@langchain/langgraph-checkpoint";
 import type { CheckpointCorruptError } from "../../errors/persistence-errors.js";
-import { nodesBetween } from "../internals.js";
+import { hasFailure, nodesBetween } from "../internals.js";
 import { before, ifDamage, isDamage, positionOf, root, type UsableState, unusableState } from "../threads/damage.js";
 import type { RunnableGraph } from "../threads/graph.js";
 
@@ -142,6 +142,6 @@ function placeOf(graph: RunnableGraph, tuple: CheckpointTuple, later: SoundPlace
  * @returns undefined where that does not tell: none was led to, or a task has failed, of which the next one knows nothing
  */
 function nodesRun({ checkpoint, pendingWrites = [] }: CheckpointTuple, later: SoundPlace | undefined) {
-  if (later?.source !== "loop" || pendingWrites.some(([, channel]) => channel === "__error__")) return undefined;
+  if (later?.source !== "loop" || hasFailure(pendingWrites)) return undefined;
   return nodesBetween(checkpoint, later.tuple.checkpoint);
 }
