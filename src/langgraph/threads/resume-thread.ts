@@ -10,10 +10,11 @@ import { TAKEOVER_KEY } from "../attempt-history.js";
 import { hasInterrupt } from "../internals.js";
 import { decidedRollback, type Onward, undoneBeforeAbort } from "./automatic-rollback.js";
 import { type DamagePlan, damagePlan, ifDamage, isDamage, LAST_SOUND, wayBack } from "./damage.js";
+import { goneOn, runToEnd } from "./gone-on.js";
 import { type GraphLike, type RunnableGraph, runnableGraph } from "./graph.js";
 import { inspectResolved, type PendingInterrupt, type ThreadInspection } from "./inspect-thread.js";
 import { resolveThread, type ThreadRef } from "./resolve-thread.js";
-import { goneOn, type RunOptions, type RunResult, runToEnd, type ThreadRun, withRun } from "./run.js";
+import { type RunOptions, type RunResult, type ThreadRun, withRun } from "./run.js";
 import { putStandIn } from "./stand-in.js";
 
 export interface ResumeOptions extends RunOptions {

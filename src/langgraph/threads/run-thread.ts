@@ -3,11 +3,12 @@ import { parseOptions } from "../../core/options.js";
 import { persistenceOf } from "../../core/persistence-of.js";
 import { ThreadError } from "../../errors/own-errors.js";
 import { type DamagePlan, damagePlan } from "./damage.js";
+import { runToEnd } from "./gone-on.js";
 import { type GraphLike, graphNameOf, runnableGraph } from "./graph.js";
 import { inspectResolved } from "./inspect-thread.js";
 import { resolveThread } from "./resolve-thread.js";
 import { resumeResolved } from "./resume-thread.js";
-import { type RunOptions, type RunResult, runToEnd, type ThreadRun, withRun } from "./run.js";
+import { type RunOptions, type RunResult, type ThreadRun, withRun } from "./run.js";
 
 export interface RunThreadOptions extends RunOptions {
   /** A name of yours, or a UUID. A name is an alias of a stable UUID. */

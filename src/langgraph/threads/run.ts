@@ -14,7 +14,7 @@ import { ANSWER_REFUSED } from "../internals.js";
 import { refuseAmidRollback } from "../rollback/open-rollback.js";
 import { FAULTS_KEY } from "../run-context.js";
 import { type LockOptions, type ThreadLock, withThreadLock } from "../thread-lock.js";
-import { automaticQuestion, finishedByRun, rolledBackOrAsked } from "./automatic-rollback.js";
+import { automaticQuestion, finishedByRun } from "./automatic-rollback.js";
 import type { DamageOptions } from "./damage.js";
 import { type Durability, graphNameOf, type RunnableGraph } from "./graph.js";
 import { checkFaults } from "./injected-faults.js";
@@ -78,7 +78,7 @@ export interface ThreadRun {
 }
 
 /** What a run begins with: an input, a command, or null to go on; and from which checkpoint, if not from the head. */
-interface Beginning {
+export interface Beginning {
   readonly input: unknown;
   readonly resumed: boolean;
   readonly from?: string | undefined;
@@ -128,39 +128,8 @@ export async function withHeldThread<T>(
   );
 }
 
-/** Goes on after each rollback that a failed node has declared, until it ends or a person has to be asked. */
-export async function runToEnd(run: ThreadRun, beginning: Beginning): Promise<RunResult> {
-  return goneOn(run, await runOnce(run, beginning));
-}
-
-/** What a run that ended, or a thread as it stands, comes to once nothing is left to be done by itself. */
-export async function goneOn(run: ThreadRun, ended: RunResult): Promise<RunResult> {
-  let result = ended;
-  for (;;) {
-    const question = result.status === "waiting_human" ? automaticQuestion(result.waitingFor) : undefined;
-    if (question === undefined || run.lock.loss.aborted) return result;
-    try {
-      const { signal } = run.options;
-      result = await runOnce(run, await rolledBackOrAsked(run, question, signal));
-    } catch (thrown) {
-      return notGoneOn(run, result, asError(thrown));
-    }
-  }
-}
-
-/** It was told to stop, or could not go on, in the middle of a rollback; the next run finishes that. */
-async function notGoneOn({ graph, ref, lock, options }: ThreadRun, ended: RunResult, error: Error): Promise<RunResult> {
-  const isStopped = options.signal?.aborted === true;
-  const status = isStopped ? "drained" : "failed";
-  const message = isStopped ? null : redactText(errorText(error));
-  if (!lock.loss.aborted)
-    await persistenceOf(graph.checkpointer)
-      ?.threads.record({ threadId: ref.threadId, status, error: message })
-      .catch(() => {});
-  return { ...ended, status, ...(isStopped ? {} : { error }), ran: true };
-}
-
-async function runOnce(run: ThreadRun, beginning: Beginning): Promise<RunResult> {
+/** One run, to where it ends: what is left to be done by itself comes after it, see gone-on.ts. */
+export async function runOnce(run: ThreadRun, beginning: Beginning): Promise<RunResult> {
   const { graph, ref, options } = run;
   checkFaults(graph, options.injectFaults);
   const persistence = persistenceOf(graph.checkpointer);
