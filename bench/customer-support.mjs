@@ -126,8 +126,8 @@ async function measure(title, options) {
       found.answerMs.push(performance.now() - from);
     } else if (status === "waiting_human") {
       const [question] = waitingFor;
-      const category = question?.request?.failure.category;
-      count(found.human, category === undefined ? "complex case" : `${question?.node}: ${category}`);
+      const failed = question?.request;
+      count(found.human, failed === undefined ? "complex case" : `${failed.node}: ${failed.failure.category}`);
     } else {
       found.failed += 1;
       progress(`conversation ${number} ended ${status}: ${error?.message}`);
@@ -164,7 +164,7 @@ async function compareBooks(graph, numbers, { refunds }) {
   }
   const known = new Set();
   for (const number of numbers) {
-    for (const { state, key, receipt } of await listEffects(graph, threadOf(number))) {
+    for (const { state, idempotencyKey: key, receipt } of await listEffects(graph, threadOf(number))) {
       const booking = bookings.find((one) => one.key === key);
       known.add(key);
       if (state === "confirmed") {

@@ -118,10 +118,10 @@ function idOf({ key, epoch }: { readonly key: string; readonly epoch: number }):
   return `${key}/${epoch}`;
 }
 
-/** One that was refused at first and done later was done later. */
+/** One that was refused at first and done later was done later, be it in the same millisecond. */
 function lastDoneFirst(one: StoredEffect, other: StoredEffect): number {
   const doneAt = ({ dispatchedAt, intendedAt }: StoredEffect) => dispatchedAt ?? intendedAt;
-  return doneAt(other) - doneAt(one) || other.seq - one.seq;
+  return doneAt(other) - doneAt(one) || other.calls - one.calls || other.seq - one.seq;
 }
 
 /** A step is known by its first execution, which may be further back than where it was entered again. */

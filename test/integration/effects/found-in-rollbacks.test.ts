@@ -1,11 +1,11 @@
 /** What was wrong with rollbacks once. */
-import { Annotation, END, GraphInterrupt, interrupt, MemorySaver, START, StateGraph } from "@langchain/langgraph";
+import { setTimeout as pause } from "node:timers/promises";
+import { GraphInterrupt, interrupt, MemorySaver, START, StateGraph } from "@langchain/langgraph";
 import { beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { onCrashPoint } from "../../../src/core/crash-points.js";
 import { checkpointBarrier } from "../../../src/langgraph/checkpoint-barrier.js";
 import { defineEffect } from "../../../src/langgraph/effects/define-effect.js";
-import type { RecoveryOptions } from "../../../src/langgraph/install-recovery.js";
 import { installRecovery } from "../../../src/langgraph/install-recovery.js";
 import { resilient } from "../../../src/langgraph/resilient.js";
 import { planRollback, rollback } from "../../../src/langgraph/rollback/rollback.js";
@@ -13,47 +13,44 @@ import { inspectThread } from "../../../src/langgraph/threads/inspect-thread.js"
 import { resumeThread } from "../../../src/langgraph/threads/resume-thread.js";
 import { runThread } from "../../../src/langgraph/threads/run-thread.js";
 import { thorough } from "../../support/depth.js";
-import { newDeeds } from "./deeds.js";
+import { doing, newDeeds, type S, State } from "./deeds.js";
 import { fault, stores } from "./world.js";
 
-const State = Annotation.Root({ done: Annotation<string[]>({ reducer: (a, b) => a.concat(b), default: () => [] }) });
-type S = typeof State.State;
 const deeds = newDeeds();
 const { log, failNext } = deeds;
-const names = ["order", "charge", "stock", "ship", "note"] as const;
-const effects = Object.fromEntries(names.map((name) => [name, deeds.deed(name)]));
 const letter = deeds.deed("letter", { kind: "irreversible", compensate: undefined });
 const memo = deeds.deed("memo", { onFork: "rerun" });
-const declined = fault("declined", { status: 402 });
+
+/** Its first call takes longer than it may, and happens all the same. */
+function slowDeed(name: string) {
+  const did: string[] = [];
+  let hangs = true;
+  const slow = defineEffect({
+    name,
+    kind: "reversible",
+    input: z.object({}),
+    output: z.object({ of: z.string() }),
+    timeout: { baseMs: 40 },
+    run: async (_, { idempotencyKey }) => {
+      if (hangs) {
+        hangs = false;
+        await pause(250);
+      }
+      did.push(idempotencyKey);
+      return { of: idempotencyKey };
+    },
+    probe: (_, { idempotencyKey }) =>
+      did.includes(idempotencyKey) ? { happened: true, receipt: { of: idempotencyKey } } : { happened: false },
+    compensate: ({ of }) => void did.push(`undo ${of}`),
+  });
+  return { did, slow };
+}
 
 describe.each(thorough ? stores : stores.slice(0, 1))("a rollback (%s)", (_store, open) => {
   const { persistence } = open();
   beforeEach(deeds.reset);
 
-  const does = (name: string, options: object = {}, effect = effects[name]) =>
-    resilient(
-      async (_: S, config) => {
-        if (deeds.failing.get(`!${name}`)?.shift() !== undefined) throw fault(`${name} is down`, { status: 403 });
-        await effect?.({}, config);
-        if (deeds.failing.get(`${name}!`)?.shift() !== undefined) throw fault(`${name} is broken`, { status: 403 });
-        return { done: [name] };
-      },
-      { retry: false, ...options },
-    );
-  const breakNext = (name: string, times = 1) => failNext(`${name}!`, declined, times);
-  const breakBefore = (name: string, times = 1) => failNext(`!${name}`, declined, times);
-  const chain = (nodes: Record<string, unknown>, options: RecoveryOptions = {}, compile: object = {}) => {
-    const builder = new StateGraph(State);
-    let before: string = START;
-    for (const [name, node] of Object.entries(nodes)) {
-      builder.addNode(name, node as never);
-      builder.addEdge(before as never, name as never);
-      before = name;
-    }
-    builder.addEdge(before as never, END);
-    installRecovery(builder, options);
-    return builder.compile({ checkpointer: persistence().checkpointer, ...compile });
-  };
+  const { does, breakNext, breakBefore, chain, declined, effects } = doing(deeds, persistence);
   const count = (what: string) => log.filter((one) => one === what).length;
   const idsOf = async (graph: ReturnType<typeof chain>, threadId: string) => {
     const all = [];
@@ -257,29 +254,10 @@ describe.each(thorough ? stores : stores.slice(0, 1))("a rollback (%s)", (_store
   });
 
   it("what may still be under way is waited for before it is looked up, and not done twice", async () => {
-    const did: string[] = [];
-    let hang = true;
-    const slow = defineEffect({
-      name: "slow",
-      kind: "reversible",
-      input: z.object({}),
-      output: z.object({ of: z.string() }),
-      timeout: { baseMs: 40 },
-      run: async (_, { idempotencyKey }) => {
-        if (hang) {
-          hang = false;
-          await new Promise((resolve) => setTimeout(resolve, 250));
-        }
-        did.push(idempotencyKey);
-        return { of: idempotencyKey };
-      },
-      probe: (_, { idempotencyKey }) =>
-        did.includes(idempotencyKey) ? { happened: true, receipt: { of: idempotencyKey } } : { happened: false },
-      compensate: ({ of }) => void did.push(`undo ${of}`),
-    });
+    const { did, slow } = slowDeed("slow");
     const graph = chain({ slow: does("slow", { rollback: { scope: "step" } }, slow as never) });
     const result = await runThread(graph, {}, { threadId: "t" });
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await pause(400);
     expect({ status: result.status, did }).toMatchObject({ status: "succeeded" });
     const keys = did.filter((what) => !what.startsWith("undo"));
     expect(keys.length - (did.length - keys.length)).toBe(1);
@@ -289,9 +267,11 @@ describe.each(thorough ? stores : stores.slice(0, 1))("a rollback (%s)", (_store
     const graph = chain({
       pay: resilient(
         async (_: S, config) => {
-          await effects.charge?.({}, config).catch(() => {});
-          await effects.stock?.({}, config);
-          await effects.charge?.({}, config);
+          await effects
+            .get("charge")?.({}, config)
+            .catch(() => {});
+          await effects.get("stock")?.({}, config);
+          await effects.get("charge")?.({}, config);
           return {};
         },
         { retry: false },
@@ -549,30 +529,11 @@ describe.each(thorough ? stores : stores.slice(0, 1))("a rollback (%s)", (_store
   }, 60_000);
 
   it("a person's rollback, too, waits for what is under way", async () => {
-    const did: string[] = [];
-    let hang = true;
-    const slow = defineEffect({
-      name: "slow3",
-      kind: "reversible",
-      input: z.object({}),
-      output: z.object({ of: z.string() }),
-      timeout: { baseMs: 40 },
-      run: async (_, { idempotencyKey }) => {
-        if (hang) {
-          hang = false;
-          await new Promise((resolve) => setTimeout(resolve, 250));
-        }
-        did.push(idempotencyKey);
-        return { of: idempotencyKey };
-      },
-      probe: (_, { idempotencyKey }) =>
-        did.includes(idempotencyKey) ? { happened: true, receipt: { of: idempotencyKey } } : { happened: false },
-      compensate: ({ of }) => void did.push(`undo ${of}`),
-    });
+    const { did, slow } = slowDeed("slow3");
     const graph = chain({ slow: does("slow", {}, slow as never) });
     await runThread(graph, {}, { threadId: "t" });
     await rollback(graph, "t", { scope: "process" });
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    await pause(400);
     // It was said to be taken back.
     expect(did.filter((what) => !what.startsWith("undo")).length).toBe(
       did.filter((what) => what.startsWith("undo")).length,

@@ -1,11 +1,10 @@
 /** How far a rollback goes: a step, a named transaction, a run, a thread; asked for, declared, or decided by a person. */
-import { Annotation, Command, END, START, StateGraph } from "@langchain/langgraph";
+import { Command, END, START, StateGraph } from "@langchain/langgraph";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { onCrashPoint } from "../../../src/core/crash-points.js";
 import type { ResilienceEvent } from "../../../src/core/events.js";
 import { checkpointBarrier } from "../../../src/langgraph/checkpoint-barrier.js";
 import { listEffects, settleEffect } from "../../../src/langgraph/effects/ledger-of-thread.js";
-import type { RecoveryOptions } from "../../../src/langgraph/install-recovery.js";
 import { installRecovery } from "../../../src/langgraph/install-recovery.js";
 import { resilient } from "../../../src/langgraph/resilient.js";
 import { planRollback, rollback } from "../../../src/langgraph/rollback/rollback.js";
@@ -13,18 +12,12 @@ import { inspectThread } from "../../../src/langgraph/threads/inspect-thread.js"
 import { resumeThread } from "../../../src/langgraph/threads/resume-thread.js";
 import { runThread } from "../../../src/langgraph/threads/run-thread.js";
 import { thorough } from "../../support/depth.js";
-import { newDeeds } from "./deeds.js";
+import { doing, newDeeds, type S, State } from "./deeds.js";
 import { fault, stores } from "./world.js";
-
-const State = Annotation.Root({ done: Annotation<string[]>({ reducer: (a, b) => a.concat(b), default: () => [] }) });
-type S = typeof State.State;
 
 const deeds = newDeeds();
 const { log, failNext } = deeds;
-const names = ["order", "charge", "stock", "ship", "note"] as const;
-const effects = Object.fromEntries(names.map((name) => [name, deeds.deed(name)]));
 const letter = deeds.deed("letter", { kind: "irreversible", compensate: undefined });
-const declined = fault("declined", { status: 402 });
 /** As something that nothing could have come of. */
 const away = fault("nobody there", { code: "ECONNREFUSED" });
 
@@ -33,31 +26,7 @@ describe.each(stores)("how far a rollback goes (%s)", (store, open) => {
   beforeEach(deeds.reset);
   afterEach(() => onCrashPoint(undefined));
 
-  /** A node that does the effect of its name, and then perhaps fails. */
-  const does = (name: string, options: object = {}, effect = effects[name]) =>
-    resilient(
-      async (_: S, config) => {
-        await effect?.({}, config);
-        if (deeds.failing.get(`${name}!`)?.shift() !== undefined) throw fault(`${name} is broken`, { status: 403 });
-        return { done: [name] };
-      },
-      { retry: false, ...options },
-    );
-  const breakNext = (name: string, times = 1) => failNext(`${name}!`, declined, times);
-
-  /** Nodes one after the other. */
-  const chain = (nodes: Record<string, unknown>, options: RecoveryOptions = {}) => {
-    const builder = new StateGraph(State);
-    let before: string = START;
-    for (const [name, node] of Object.entries(nodes)) {
-      builder.addNode(name, node as never);
-      builder.addEdge(before as never, name as never);
-      before = name;
-    }
-    builder.addEdge(before as never, END);
-    installRecovery(builder, options);
-    return builder.compile({ checkpointer: persistence().checkpointer });
-  };
+  const { does, breakNext, chain, declined } = doing(deeds, persistence);
   const next = async (graph: ReturnType<typeof chain>, threadId: string) =>
     (await graph.getState({ configurable: { thread_id: threadId } })).next;
 
