@@ -109,7 +109,7 @@ describeOnPostgres("a transaction on PostgreSQL", () => {
     database = await createDatabase();
   });
   afterAll(() => database.drop());
-  isAllOrNothing(() => database.url, { parallel: 2, ...(every ? { twice: 2 } : { atMost: full ? 14 : 3 }) });
+  isAllOrNothing(() => database.url, { parallel: 2, ...(every ? { twice: 2 } : { atMost: full ? 8 : 2 }) });
 });
 
 // Its folder is one process's at a time.

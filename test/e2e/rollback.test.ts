@@ -2,10 +2,10 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { createDatabase, createFolder, describeOnPostgres, type TestDatabase } from "../support/databases.js";
+import { createDatabase, createFolder, describeThoroughlyOnPostgres, type TestDatabase } from "../support/databases.js";
 import { runLgr, SHOP } from "../support/run-lgr.js";
 
-describeOnPostgres("lgr rollback", () => {
+describeThoroughlyOnPostgres("lgr rollback", () => {
   let database: TestDatabase;
   const folder = createFolder();
   beforeAll(async () => {

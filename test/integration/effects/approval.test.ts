@@ -12,7 +12,7 @@ import { resumeThread } from "../../../src/langgraph/threads/resume-thread.js";
 import { runThread } from "../../../src/langgraph/threads/run-thread.js";
 import type { ApprovalRequest } from "../../../src/recovery/approval-request.js";
 import { fork, graphOf, innerGraph, paying, quick, quiet, recovering, type S, State, thread } from "./paying-graphs.js";
-import { effectOn, fault, newWorld, stores, type World } from "./world.js";
+import { effectOn, fault, mostlyMemory, newWorld, type World } from "./world.js";
 
 interface Ended {
   readonly waitingFor: readonly {
@@ -26,7 +26,7 @@ const plain = { configurable: { thread_id: threadIdOf("t") } };
 const approve = { action: "approve", by: "ada" } as const;
 const reject = { action: "reject", by: "bob", reason: "too much" } as const;
 
-describe.each(stores)("an effect that needs approval (%s)", (_, open) => {
+describe.each(mostlyMemory)("an effect that needs approval (%s)", (_, open) => {
   const { persistence } = open();
   let world: World;
   beforeEach(() => {

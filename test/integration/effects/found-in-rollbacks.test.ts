@@ -12,9 +12,8 @@ import { planRollback, rollback } from "../../../src/langgraph/rollback/rollback
 import { inspectThread } from "../../../src/langgraph/threads/inspect-thread.js";
 import { resumeThread } from "../../../src/langgraph/threads/resume-thread.js";
 import { runThread } from "../../../src/langgraph/threads/run-thread.js";
-import { thorough } from "../../support/depth.js";
 import { doing, newDeeds, type S, State } from "./deeds.js";
-import { fault, stores } from "./world.js";
+import { fault, mostlyMemory } from "./world.js";
 
 const deeds = newDeeds();
 const { log, failNext } = deeds;
@@ -46,7 +45,7 @@ function slowDeed(name: string) {
   return { did, slow };
 }
 
-describe.each(thorough ? stores : stores.slice(0, 1))("a rollback (%s)", (_store, open) => {
+describe.each(mostlyMemory)("a rollback (%s)", (_store, open) => {
   const { persistence } = open();
   beforeEach(deeds.reset);
 

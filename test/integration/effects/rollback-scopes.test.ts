@@ -13,7 +13,7 @@ import { resumeThread } from "../../../src/langgraph/threads/resume-thread.js";
 import { runThread } from "../../../src/langgraph/threads/run-thread.js";
 import { thorough } from "../../support/depth.js";
 import { doing, newDeeds, type S, State } from "./deeds.js";
-import { fault, stores } from "./world.js";
+import { fault, mostlyMemory } from "./world.js";
 
 const deeds = newDeeds();
 const { log, failNext } = deeds;
@@ -21,7 +21,7 @@ const letter = deeds.deed("letter", { kind: "irreversible", compensate: undefine
 /** As something that nothing could have come of. */
 const away = fault("nobody there", { code: "ECONNREFUSED" });
 
-describe.each(stores)("how far a rollback goes (%s)", (store, open) => {
+describe.each(mostlyMemory)("how far a rollback goes (%s)", (store, open) => {
   const { persistence } = open();
   beforeEach(deeds.reset);
   afterEach(() => onCrashPoint(undefined));
@@ -344,7 +344,7 @@ describe.each(stores)("how far a rollback goes (%s)", (store, open) => {
         await counted(`${scope} counted`, 0);
         const all = points;
         expect(all).toBeGreaterThan(20);
-        for (let n = 1; n <= all; n += thorough ? 1 : store === "memory" ? 3 : 11) {
+        for (let n = 1; n <= all; n += store === "memory" ? (thorough ? 1 : 3) : 11) {
           const thread = `${scope} dies at ${n}`;
           await counted(thread, n).catch(() => {});
           onCrashPoint(undefined);

@@ -7,6 +7,7 @@ import { defineEffect } from "../../../src/langgraph/effects/define-effect.js";
 import type { EffectOptions } from "../../../src/langgraph/effects/effect-options.js";
 import { openPersistence } from "../../../src/persistence/open.js";
 import { createDatabase, hasPostgres, type TestDatabase } from "../../support/databases.js";
+import { thorough } from "../../support/depth.js";
 
 export interface Deed {
   readonly key: string;
@@ -100,3 +101,6 @@ export const stores: (readonly [string, ReturnType<typeof suite>])[] = [
   ["memory", suite(async () => ({ url: "memory:" }))],
   ...(hasPostgres ? [["PostgreSQL", suite(createDatabase)] as const] : []),
 ];
+
+/** By default on memory alone: what the stores themselves do is tested elsewhere. */
+export const mostlyMemory = thorough ? stores : stores.slice(0, 1);
