@@ -212,24 +212,32 @@ describe("a complex case", () => {
   });
 });
 
-it("the fifth step is a barrier, from which what came later is taken back alone", async () => {
+it("the fifth step is a barrier: what was done before it stays when a thread goes back there", async () => {
   const { graph, run } = opened();
-  await run({ customer: { name: "Ada", mail: mailOf(8) }, message: "Where is ORD-8?" });
-  await run({ message: "I want my money back for ORD-8" });
-  const plan = await planRollback(graph, THREAD, { to: { barrier: true } });
+  await run();
+  await run({ message: "Where is ORD-8?" });
+  expect((await planRollback(graph, THREAD, { to: { barrier: "step 5" } })).undo).toEqual([]);
+  await rollback(graph, THREAD, { to: { barrier: "step 5" } });
+  expect(booked()).toEqual(["refund ORD-8"]);
   await rollback(graph, THREAD, { to: { before: "refund" } });
   expect(booked()).toEqual(["refund ORD-8", "takeBack ORD-8"]);
-  expect(plan.undo).toEqual([]);
 });
 
 it("of 50 customers fewer than 10 % go to a person, and each refund is done once", { timeout: 60_000 }, async () => {
-  vi.stubEnv("CUSTOMER_SUPPORT_FAULTS", "seed=1");
-  const { graph, run } = opened();
-  const results = await Promise.all(
-    Array.from({ length: 50 }, (_, index) => run(simulated(index + 1), `talk-${index + 1}`)),
-  );
+  // Among them are a complex case and a refund whose answer is lost.
+  vi.stubEnv("CUSTOMER_SUPPORT_FAULTS", "seed=5");
+  const { graph, run, failures } = opened();
+  const left = Array.from({ length: 50 }, (_, index) => index + 1);
+  const results: RunResult[] = [];
+  const lane = async () => {
+    for (let number = left.pop(); number !== undefined; number = left.pop())
+      results.push(await run(simulated(number), `talk-${number}`));
+  };
+  await Promise.all(Array.from({ length: 10 }, lane));
   const human = results.filter(({ status }) => status === "waiting_human").length;
+  expect(human).toBeGreaterThan(0);
   expect(human).toBeLessThan(5);
+  expect(failures()).toContain("refund: timeout");
   expect(results.filter(({ status }) => status === "succeeded")).toHaveLength(50 - human);
   const effects = (await Promise.all(results.map(({ threadId }) => listEffects(graph, threadId)))).flat();
   const confirmed = effects.filter(({ state }) => state === "confirmed");

@@ -29,11 +29,11 @@ describe("the stand-in's tools", () => {
     expect(await shop.findOrder(1, "ORD-7 ", "customer7@example.com", { signal })).toBeNull();
   });
 
-  it("refund an order once: a key again is the same refund, another key is refused", async () => {
+  it("refund an order once, whatever the key, and find by its key what was done", async () => {
     const shop = new Shop(journal);
     const first = await shop.refund(1, what, call("k1"));
-    expect(await shop.refund(1, what, call("k1"))).toEqual(first);
-    await expect(shop.refund(1, what, call("k2"))).rejects.toMatchObject({ status: 403 });
+    for (const key of ["k1", "k2"])
+      await expect(shop.refund(1, what, call(key))).rejects.toMatchObject({ status: 403 });
     expect(shop.bookings()).toHaveLength(1);
     expect(await new Shop(journal).findRefund(1, call("k1"))).toEqual(first);
     expect(await new Shop(journal).findRefund(1, call("k2"))).toBeUndefined();
