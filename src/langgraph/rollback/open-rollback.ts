@@ -78,18 +78,12 @@ export async function endRollback(book: LedgerBook, { entry }: OpenRollback): Pr
   await book.move(entry, "confirmed", { settledAt: book.now, caller: undefined });
 }
 
-/** @throws ThreadError THREAD_NOT_RESUMABLE while a rollback of the thread is not finished */
-export async function refuseAmidRollback(
-  ledger: EffectLedger | undefined,
-  threadId: string,
-  label: string,
-): Promise<void> {
-  const open = ledger === undefined ? undefined : await openRollback(ledger, threadId);
-  if (open === undefined) return;
-  throw new ThreadError(
+/** A thread in the middle of a rollback does not run: its state and the world do not agree. */
+export function amidRollback({ target }: OpenRollback, threadId: string, label: string): ThreadError {
+  return new ThreadError(
     "THREAD_NOT_RESUMABLE",
-    `A rollback of thread "${label}" to checkpoint ${open.target} was begun and not finished; finish it first: rollback(graph, "${label}") or lgr rollback ${shellQuote(label)}`,
-    { details: { threadId, target: open.target } },
+    `A rollback of thread "${label}" to checkpoint ${target} was begun and not finished; finish it first: rollback(graph, "${label}") or lgr rollback ${shellQuote(label)}`,
+    { details: { threadId, target } },
   );
 }
 

@@ -14,7 +14,7 @@ import type { InterventionRequest } from "../../recovery/intervention-request.js
 import type { RollbackReport } from "../../recovery/rollback-plan.js";
 import { checkRange, type ParsedRange, rangeShape } from "../../recovery/rollback-target.js";
 import { ASK_INSTEAD } from "../human-intervention.js";
-import { isRollback, openRollback, wayOf } from "../rollback/open-rollback.js";
+import { amidRollback, isRollback, openRollback, wayOf } from "../rollback/open-rollback.js";
 import { type HeldThread, ledgerOf, performRollback } from "../rollback/perform-rollback.js";
 import { wayBackFromHead } from "../rollback/way.js";
 import type { PendingInterrupt } from "./inspect-thread.js";
@@ -179,10 +179,19 @@ async function noteDecision(
   });
 }
 
-/** One that was begun by a run which died is finished by whoever takes over. */
-export async function finishedByRun(thread: HeldThread, signal: AbortSignal | undefined): Promise<void> {
-  const open = await openRollback(ledgerOf(thread.graph, "runThread()"), thread.ref.threadId);
-  if (open?.resumes === true) await performRollback(thread, { range: undefined, acceptStanding: false, signal });
+/**
+ * One that was begun by a run which died is finished by whoever takes over.
+ *
+ * @throws ThreadError THREAD_NOT_RESUMABLE while one that somebody has asked for is not finished, or this one cannot be
+ */
+export async function finishRollback(thread: HeldThread, signal: AbortSignal | undefined): Promise<void> {
+  const { threadId, name: label = threadId } = thread.ref;
+  const ledger = persistenceOf(thread.graph.checkpointer)?.ledger;
+  const open = ledger === undefined ? undefined : await openRollback(ledger, threadId);
+  if (open === undefined) return;
+  if (open.resumes !== true) throw amidRollback(open, threadId, label);
+  const { outcome } = await performRollback(thread, { range: undefined, acceptStanding: false, signal });
+  if (outcome === "incomplete") throw amidRollback(open, threadId, label);
 }
 
 function incomplete({ ref }: HeldThread, { failed }: RollbackReport): RollbackIncompleteError {

@@ -11,10 +11,9 @@ import { rethrowControlFlow } from "../../errors/control-flow.js";
 import { asError, ResilienceError } from "../../errors/own-errors.js";
 import { THREAD_NAME_KEY } from "../human-intervention.js";
 import { ANSWER_REFUSED } from "../internals.js";
-import { refuseAmidRollback } from "../rollback/open-rollback.js";
 import { FAULTS_KEY } from "../run-context.js";
 import { type LockOptions, type ThreadLock, withThreadLock } from "../thread-lock.js";
-import { automaticQuestion, finishedByRun } from "./automatic-rollback.js";
+import { automaticQuestion, finishRollback } from "./automatic-rollback.js";
 import type { DamageOptions } from "./damage.js";
 import { type Durability, graphNameOf, type RunnableGraph } from "./graph.js";
 import { checkFaults } from "./injected-faults.js";
@@ -102,9 +101,7 @@ export function withRun<T>(
     const unsubscribe =
       onEvent && eventsOf(graph.checkpointer).subscribe((event) => (isOf(event, ref) ? onEvent(event) : undefined));
     try {
-      const ledger = persistenceOf(graph.checkpointer)?.ledger;
-      if (ledger !== undefined) await finishedByRun(run, signal);
-      await refuseAmidRollback(ledger, ref.threadId, ref.name ?? ref.threadId);
+      await finishRollback(run, signal);
       return await work(run);
     } finally {
       unsubscribe?.();
