@@ -12,7 +12,7 @@ import {
   type TestDatabase,
   type TestFolder,
 } from "../support/databases.js";
-import { full, thorough } from "../support/depth.js";
+import { every as atEvery, full, thorough } from "../support/depth.js";
 import { bundle } from "./bundle.mjs";
 import { FINAL, timesRun } from "./scenario.js";
 
@@ -97,5 +97,5 @@ describeOnPostgres("PostgreSQL", () => {
     database = await createDatabase();
   });
   afterAll(() => database.drop());
-  killEverywhere(() => database.url, full ? { sync: 1, async: 2 } : { sync: 12, async: 997 });
+  killEverywhere(() => database.url, full ? { sync: atEvery ? 1 : 2, async: atEvery ? 1 : 4 } : { sync: 12, async: 997 });
 });
