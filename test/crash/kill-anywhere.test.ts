@@ -97,5 +97,8 @@ describeOnPostgres("PostgreSQL", () => {
     database = await createDatabase();
   });
   afterAll(() => database.drop());
-  killEverywhere(() => database.url, full ? { sync: atEvery ? 1 : 2, async: atEvery ? 1 : 4 } : { sync: 12, async: 997 });
+  killEverywhere(
+    () => database.url,
+    full ? { sync: atEvery ? 1 : 2, async: atEvery ? 1 : 4 } : { sync: 12, async: 997 },
+  );
 });
