@@ -25,7 +25,7 @@ export async function rangeAgain(
   if (earlier === undefined) {
     if (request === undefined)
       throw new InvalidInputError(
-        `rollback(): give { to } or { scope }; no rollback of thread "${label}" is to be finished`,
+        `No rollback of thread "${label}" is to be finished; say what to take back: rollback() with { to } or { scope }, lgr rollback with --to or --scope`,
       );
     return { scope: request.scope, range: await rangeOf(graph, ref, request) };
   }
