@@ -49,6 +49,6 @@ describeThoroughlyOnPostgres("lgr rollback", () => {
     });
     const nowhere = await lgr("rollback", "two", "--to", "before:nothing");
     expect(nowhere).toMatchObject({ code: 2, stderr: expect.stringContaining('before node "nothing"') });
-    expect(await lgr("rollback", "two")).toMatchObject({ code: 2, stderr: expect.stringContaining("give { to }") });
+    expect(await lgr("rollback", "two")).toMatchObject({ code: 2, stderr: expect.stringContaining("say what to take back") });
   });
 });
