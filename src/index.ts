@@ -26,11 +26,15 @@ export { failureOf } from "./core/failures.js";
 export type {
   InboxFilter,
   InboxItem,
+  InboxLevel,
+  InboxPlan,
   InboxResolution,
   InboxState,
   InboxStore,
+  PendingNotice,
   StoredInboxItem,
 } from "./core/inbox-ports.js";
+export type { Channel, Notice, NoticeEvent } from "./core/notice-ports.js";
 export { eventsOf, persistenceOf, registerCheckpointer } from "./core/persistence-of.js";
 export type {
   Persistence,
@@ -155,6 +159,9 @@ export { type EffectOutcome, listEffects, settleEffect } from "./langgraph/effec
 export { transaction } from "./langgraph/effects/transaction.js";
 export { explain } from "./langgraph/explain.js";
 export { type HumanInterventionOptions, type HumanTask, humanIntervention } from "./langgraph/human-intervention.js";
+export { type ResolveOptions, resolveInboxItem } from "./langgraph/inbox/resolve-item.js";
+export { type InboxSweep, type StartSweepOptions, startInboxSweep } from "./langgraph/inbox/start-sweep.js";
+export { type SweepOptions, type SweepReport, sweepInbox } from "./langgraph/inbox/sweep.js";
 export { installRecovery, type RecoveryOptions } from "./langgraph/install-recovery.js";
 export { keepCheckpointer } from "./langgraph/keep-checkpointer.js";
 export { type AnswerProvenance, type Restart, restartOf } from "./langgraph/model/answer-chunk.js";
@@ -222,6 +229,8 @@ export type { Spending, Usage } from "./policies/usage.js";
 export { type ApprovalAnswer, type ApprovalRequest, isApprovalRequest } from "./recovery/approval-request.js";
 export { ACTIONS, type Action, type Decision } from "./recovery/decision.js";
 export type { ShownEffect } from "./recovery/effects-so-far.js";
+export { type ClaimOptions, claimInboxItem, releaseInboxItem } from "./recovery/inbox-change.js";
+export type { ApprovalPlanOptions, InboxLevelOptions } from "./recovery/inbox-plan.js";
 export { type InterventionRequest, isInterventionRequest, type StepRollback } from "./recovery/intervention-request.js";
 export type { PlannedEffect, RollbackPlan, RollbackReport } from "./recovery/rollback-plan.js";
 export {

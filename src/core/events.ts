@@ -86,6 +86,18 @@ export interface EventPayloads {
     readonly undone: number;
     readonly failed: number;
   };
+  /** What a sweep did about a question that waits for a person; `what` as in the audit log. */
+  "inbox.swept": { readonly item: string; readonly what: string; readonly message?: string };
+  /** People were told of a question, or could not be. */
+  "inbox.notified": { readonly item: string; readonly event: string; readonly channel: string };
+  "inbox.notify_failed": {
+    readonly item: string;
+    readonly event: string;
+    readonly channel: string;
+    readonly message: string;
+    /** Whether it is not tried again. */
+    readonly gaveUp: boolean;
+  };
   "human.requested": { readonly interventionId: string; readonly failedNode: string };
   "human.decided": {
     readonly interventionId: string;

@@ -1,4 +1,6 @@
 /** Questions to people over all threads and graphs: the inbox's port and its records. Plain JSON, versioned by `v`. */
+import type { AuditEntry } from "./audit-ports.js";
+import type { NoticeEvent } from "./notice-ports.js";
 
 /**
  * `pending`: it waits for an answer. `resolved`: it was answered. `expired`: its time is over, and what was to happen then
@@ -14,6 +16,35 @@ export interface InboxResolution {
   /** Milliseconds since the Unix epoch. */
   readonly at: number;
   readonly reason?: string;
+}
+
+/** Who is asked on a level, and for how long. */
+export interface InboxLevel {
+  /** As channels know them: mail addresses, names; none: whomever the channels tell by default. */
+  readonly to: readonly string[];
+  /** From when the level is reached; absent: no end. */
+  readonly deadlineMs?: number;
+  /** Absent: nobody is reminded. */
+  readonly remindEveryMs?: number;
+}
+
+/** What becomes of a question that nobody answers. */
+export interface InboxPlan {
+  /** In the order in which they are asked; at least one. */
+  readonly levels: readonly InboxLevel[];
+  /** What is answered when the time of the last level is over; absent: it goes on waiting. JSON, with an `action`. */
+  readonly onExpiry?: { readonly action: string };
+}
+
+/** People are still to be told of this. */
+export interface PendingNotice {
+  readonly id: string;
+  readonly event: NoticeEvent;
+  /** Milliseconds since the Unix epoch. */
+  readonly at: number;
+  /** Channels that have told them, or have given up. */
+  readonly done: readonly string[];
+  readonly attempts: number;
 }
 
 /** One question. */
@@ -49,7 +80,19 @@ export interface InboxItem {
   /** When it is next to be looked at by a sweep: the nearest reminder or `dueAt`; absent: never. */
   readonly sweepAt?: number;
   readonly reminders: number;
+  /** When the people of its level are reminded next; absent: never. */
+  readonly remindAt?: number;
+  /** The time of the last level is over, and nothing happens by itself. */
+  readonly overdue?: true;
   readonly resolution?: InboxResolution;
+  /** What becomes of it without an answer; absent: it waits. */
+  readonly plan?: InboxPlan;
+  /** The checkpoint of the root graph at which it was asked: with a later one the thread has gone on without an answer. */
+  readonly askedAt?: string;
+  /** Oldest first. */
+  readonly notices?: readonly PendingNotice[];
+  /** When the next of them is to be sent; absent: none is. */
+  readonly notifyAt?: number;
 }
 
 /** `version` grows with each change; 1 at first. */
@@ -71,19 +114,26 @@ export interface InboxFilter {
   readonly limit?: number;
 }
 
-/** All methods see what was acknowledged before, and acknowledge what is durable. */
+/**
+ * All methods see what was acknowledged before, and acknowledge what is durable. With a note, the change and its entry in
+ * the audit log are one write: either both are there or neither.
+ */
 export interface InboxStore {
-  /** Keeps a new question. One with this ID that is there already stays as it is, and is given back. */
-  open(item: InboxItem): Promise<StoredInboxItem>;
+  /**
+   * Keeps a new question. One with this ID that is there already stays as it is, and is given back; then nothing is noted.
+   */
+  open(item: InboxItem, note?: AuditEntry): Promise<StoredInboxItem>;
   get(id: string): Promise<StoredInboxItem | undefined>;
   /**
    * Writes the item in place of the stored one if that has this version: of several at once, one.
    *
    * @returns as it is stored then, with the next version; undefined when another was faster, or there is none
    */
-  change(item: InboxItem, version: number): Promise<StoredInboxItem | undefined>;
+  change(item: InboxItem, version: number, note?: AuditEntry): Promise<StoredInboxItem | undefined>;
   /** The oldest first. */
   list(filter?: InboxFilter): Promise<readonly StoredInboxItem[]>;
   /** Pending ones to be looked at by now, the longest overdue first. @param nowMs ms since the Unix epoch */
   due(nowMs: number, limit: number): Promise<readonly StoredInboxItem[]>;
+  /** Those, pending or not, with notices to be sent by now, the longest overdue first. */
+  unsent(nowMs: number, limit: number): Promise<readonly StoredInboxItem[]>;
 }

@@ -59,6 +59,7 @@ export async function approved(request: EffectRequest, found: EffectEntry): Prom
       await approval.ask(entry);
       continue;
     }
+    await approval.settle(entry, verdict);
     const { action, by, reason } = verdict;
     const who = { by, ...(reason === undefined ? {} : { reason }) };
     if (action === "approve")

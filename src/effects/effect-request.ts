@@ -38,6 +38,8 @@ export interface Approval {
    * @param entry with the number of the question noted
    */
   ask(entry: EffectEntry): Promise<void>;
+  /** Says of the question that it was answered, before the answer is acted upon. */
+  settle(entry: EffectEntry, verdict: Verdict): Promise<void>;
   /** Says that an answer was acted upon. */
   decided(verdict: Verdict): void;
 }

@@ -2,36 +2,41 @@ import { Command, interrupt, type LangGraphRunnableConfig, Send } from "@langcha
 import { z } from "zod";
 import { systemClock } from "../core/clock.js";
 import type { StoredEffect } from "../core/effect-ports.js";
+import type { InboxPlan, StoredInboxItem } from "../core/inbox-ports.js";
 import { parseOptions } from "../core/options.js";
 import type { DecisionRecord, Directive, FailureRecord, RetryParameters } from "../core/records.js";
 import { redact } from "../core/redact.js";
 import { isControlFlow } from "../errors/control-flow.js";
 import { asError, RunAbortedError } from "../errors/own-errors.js";
 import { ACTIONS, type Decision, decisionSchema } from "../recovery/decision.js";
-import { type InterventionRequest, interventionRequest } from "../recovery/intervention-request.js";
+import { checkPlan, inboxPlan, interventionPlanShape } from "../recovery/inbox-plan.js";
+import { boundTo, type InterventionRequest, interventionRequest } from "../recovery/intervention-request.js";
 import { interruptCounter } from "./attempt-internals.js";
 import { sealReentry } from "./envelope.js";
 import { ownRollback, undoneFirst } from "./human-undo.js";
+import { askedAgain, deadlineOf, keptQuestion, settleQuestion } from "./inbox/kept-question.js";
 import { nodesAround } from "./internals.js";
 import { isRollback } from "./rollback/open-rollback.js";
-import { type RunContext, runContextOf } from "./run-context.js";
+import { type RunContext, runContextOf, THREAD_NAME_KEY } from "./run-context.js";
 
-/** Configurable key: the alias of the thread, for commands that people can type. */
-export const THREAD_NAME_KEY = "thread_name";
-
-export const humanInterventionSchema = z.strictObject({
-  /** What a person may do; default all. `fallback` is offered only where the node declares one. */
-  actions: z
-    .array(z.enum(ACTIONS))
-    .min(1)
-    .default([...ACTIONS]),
-});
+export const humanInterventionSchema = z
+  .strictObject({
+    /** What a person may do; default all. `fallback` is offered only where the node declares one. */
+    actions: z
+      .array(z.enum(ACTIONS))
+      .min(1)
+      .default([...ACTIONS]),
+    ...interventionPlanShape,
+  })
+  .superRefine(checkPlan);
 
 export type HumanInterventionOptions = z.input<typeof humanInterventionSchema>;
 
 /** What the node is sent: one failure. */
 export interface HumanTask {
   readonly failure: FailureRecord;
+  /** Of a question that somebody has handed on: how often, and to whom. */
+  readonly escalated?: { readonly level: number; readonly to?: string };
 }
 
 /** What whoever runs the thread answers instead of a person, where the rollback that was declared cannot be made. */
@@ -55,9 +60,10 @@ interface AskInstead {
 export function humanIntervention(
   options: HumanInterventionOptions = {},
 ): (task: HumanTask, config: LangGraphRunnableConfig) => Promise<Command> {
-  const { actions } = parseOptions("humanIntervention()", humanInterventionSchema, options);
+  const { actions, ...asking } = parseOptions("humanIntervention()", humanInterventionSchema, options);
+  const plan = inboxPlan(asking);
   return async function humanIntervention(task, config) {
-    const { failure } = task;
+    const { failure, escalated } = task;
     const context = runContextOf(config, "humanIntervention");
     const own = await ownRollback(failure, context, config);
     if (own?.kind === "undone") return takenBack(failure);
@@ -66,17 +72,23 @@ export function humanIntervention(
     for (;;) {
       const question = interruptCounter(config) + 1;
       const shown = { effects: await effectsOf(context), refused, automatic, question };
-      const request = interventionRequest(failure, actions, { ...requestContext(config), ...shown });
-      const decision = ask(request, context, config);
+      const asked = interventionRequest(failure, actions, { ...requestContext(config), ...shown });
+      // What whoever runs the thread sees to is no question to people yet.
+      const item = automatic === undefined ? await kept(asked, plan, escalated, context, config) : undefined;
+      const decision = await ask({ ...asked, ...deadlineOf(item) }, item, context, config);
       if (decision.action === ASK_INSTEAD) {
         refused = decision.why;
         automatic = undefined;
         continue;
       }
       await noteDecision(decision, failure, question, context, config);
+      const { action, by = "unnamed", reason } = decision;
+      await settleQuestion(context, asked.id, { action, by, ...(reason === undefined ? {} : { reason }) });
       const undone = await undoneFirst(failure, decision, context, config);
-      if (undone?.kind !== "refused")
-        return act({ ...failure, decisions: [...failure.decisions, recordOf(decision)] }, decision, context.node);
+      if (undone?.kind !== "refused") {
+        const decided = { ...failure, decisions: [...failure.decisions, recordOf(decision)] };
+        return act(decided, decision, { node: context.node, level: item?.level ?? 0 });
+      }
       refused = undone.why;
     }
   };
@@ -84,7 +96,21 @@ export function humanIntervention(
 
 /** The step is run again as if for the first time, but for what is remembered of its failures. */
 function takenBack(failure: FailureRecord): Command {
-  return act({ ...failure, rolledBack: (failure.rolledBack ?? 0) + 1 }, { action: "retry" }, "");
+  return act({ ...failure, rolledBack: (failure.rolledBack ?? 0) + 1 }, { action: "retry" }, { node: "", level: 0 });
+}
+
+/** The question in the inbox, under which people of all threads find it. */
+function kept(
+  request: InterventionRequest,
+  plan: InboxPlan | undefined,
+  escalated: HumanTask["escalated"],
+  context: RunContext,
+  config: LangGraphRunnableConfig,
+) {
+  const { id, hash, kind, summary } = request;
+  const node = [...(request.within ?? []), request.node].join("/");
+  const handedOn = { level: escalated?.level, assignee: escalated?.to };
+  return keptQuestion(context, config, { id, hash, kind, summary, node, request, plan, ...handedOn });
 }
 
 /** A question without them is better than none. */
@@ -101,20 +127,23 @@ async function effectsOf({ persistence, threadId }: RunContext): Promise<readonl
   }
 }
 
-function ask(
+async function ask(
   request: InterventionRequest,
+  item: StoredInboxItem | undefined,
   context: RunContext,
   config: LangGraphRunnableConfig,
-): Decision | AskInstead {
+): Promise<Decision | AskInstead> {
   const offered = request.actions.map((offer) => offer.action);
-  const decision = decisionSchema(offered, request.fallbacks, true);
+  const decision = boundTo(request.hash, decisionSchema(offered, request.fallbacks, true));
   try {
     return interrupt<InterventionRequest, Decision | AskInstead>(request, {
       responseSchema: (request.automatic === undefined ? decision : z.union([decision, askInstead])) as never,
     });
   } catch (error) {
-    if (isControlFlow(error) && request.automatic === undefined)
+    if (isControlFlow(error) && request.automatic === undefined) {
+      await askedAgain(context, item);
       context.emit("human.requested", { interventionId: taskId(config), failedNode: request.node });
+    }
     throw error;
   }
 }
@@ -144,7 +173,12 @@ async function noteDecision(
   });
 }
 
-function act(failure: FailureRecord, decision: Decision, humanNode: string): Command {
+interface Asked {
+  readonly node: string;
+  readonly level: number;
+}
+
+function act(failure: FailureRecord, decision: Decision, asked: Asked): Command {
   const reenter = (directive: Directive, input: unknown = failure.input, state: Record<string, unknown> = {}) => {
     const { attempts, decisions, scope, rolledBack } = failure;
     const stepped = {
@@ -172,10 +206,14 @@ function act(failure: FailureRecord, decision: Decision, humanNode: string): Com
     case "provide":
       return reenter({ kind: "provide", result: decision.result });
     case "escalate":
-      return new Command({ goto: [new Send(humanNode, { failure } satisfies HumanTask)] });
+      return new Command({ goto: [new Send(asked.node, handedOn(failure, decision.to, asked.level + 1))] });
     case "abort":
       throw new RunAbortedError(failure.node, decision.by ?? "an unnamed person", decision.reason ?? "");
   }
+}
+
+function handedOn(failure: FailureRecord, to: string | undefined, level: number): HumanTask {
+  return { failure, escalated: { level, ...(to === undefined ? {} : { to }) } };
 }
 
 function recordOf(decision: Decision): DecisionRecord {
@@ -205,6 +243,7 @@ function requestContext(config: LangGraphRunnableConfig) {
   const step = config.metadata?.langgraph_step;
   const within = nodesAround(config);
   return {
+    task: taskId(config),
     within: within.length === 0 ? undefined : within,
     threadId: text(configurable.thread_id),
     threadName: text(configurable[THREAD_NAME_KEY]),

@@ -10,6 +10,9 @@ import { checkpointerOf, isInsideTask, namespaceOf, onDrain, stopped } from "./i
 /** Configurable key: node → category with which each of its attempts is made to fail. */
 export const FAULTS_KEY = "__lgr_faults";
 
+/** Configurable key: the alias of the thread, for commands that people can type. */
+export const THREAD_NAME_KEY = "thread_name";
+
 export interface RunContext {
   readonly node: string;
   readonly saver: object | undefined;

@@ -1,7 +1,15 @@
 /** What holds for the inbox of every plugin: what an item is, how large it may be, and what may be asked. */
 import { z } from "zod";
 import { systemClock } from "../core/clock.js";
-import { INBOX_STATES, type InboxFilter, type InboxItem } from "../core/inbox-ports.js";
+import {
+  INBOX_STATES,
+  type InboxFilter,
+  type InboxItem,
+  type InboxLevel,
+  type InboxPlan,
+  type PendingNotice,
+} from "../core/inbox-ports.js";
+import { NOTICE_EVENTS } from "../core/notice-ports.js";
 import { parseOptions } from "../core/options.js";
 import { type RedactLimits, redact } from "../core/redact.js";
 import { InvalidInputError } from "../errors/own-errors.js";
@@ -22,6 +30,38 @@ const latestMs = 8.64e15;
 const time = z.number().min(0).max(latestMs);
 const count = z.int().min(0);
 
+/** Ten years: whoever waits for longer means no end. */
+const longestMs = 10 * 365 * 24 * 3_600_000;
+const span = z.number().positive().max(longestMs);
+const maxLevels = 20;
+const maxPeopleOfLevel = 50;
+const maxNotices = 50;
+
+/** A field of a record without its line here would be dropped. */
+type EachField<T> = Record<keyof T, z.ZodType>;
+
+const levelSchema = z.object({
+  to: z.array(z.string()).max(maxPeopleOfLevel),
+  deadlineMs: span.optional(),
+  remindEveryMs: span.optional(),
+} satisfies EachField<InboxLevel>);
+
+const planSchema = z.object({
+  levels: z.array(levelSchema).min(1).max(maxLevels),
+  // Handed through as it came, since an answer may have fields of any name.
+  onExpiry: z
+    .custom<{ readonly action: string }>(isAnswer, 'expected an object with a text as its "action"')
+    .optional(),
+} satisfies EachField<InboxPlan>);
+
+const noticeSchema = z.object({
+  id: z.string(),
+  event: z.enum(NOTICE_EVENTS),
+  at: time,
+  done: z.array(z.string()),
+  attempts: count,
+} satisfies EachField<PendingNotice>);
+
 const itemSchema = z.object({
   v: z.literal(1),
   id: z.string(),
@@ -41,8 +81,14 @@ const itemSchema = z.object({
   dueAt: time.optional(),
   sweepAt: time.optional(),
   reminders: count,
+  remindAt: time.optional(),
+  overdue: z.literal(true).optional(),
   resolution: z.object({ action: z.string(), by: z.string(), at: time, reason: z.string().optional() }).optional(),
-});
+  plan: planSchema.optional(),
+  askedAt: z.string().optional(),
+  notices: z.array(noticeSchema).max(maxNotices).optional(),
+  notifyAt: time.optional(),
+} satisfies EachField<InboxItem>);
 
 const limit = z.int().min(1);
 
@@ -58,7 +104,7 @@ const filterSchema = z.strictObject({
   limit: limit.default(100),
 });
 
-const dueSchema = z.strictObject({ nowMs: time, limit });
+const momentSchema = z.strictObject({ nowMs: time, limit });
 
 /** What an item must be to be found; what is undefined is not asked. */
 export interface InboxConditions extends Omit<z.output<typeof filterSchema>, "limit" | "state"> {
@@ -69,7 +115,8 @@ export interface InboxConditions extends Omit<z.output<typeof filterSchema>, "li
 
 /**
  * The item as it is stored: a copy with the fields of an item and no others, without secrets, and shortened where it is
- * too large. What the store made of an item, it makes of it again.
+ * too large. Its plan is kept as it is: what happens without an answer happens by it. What the store made of an item, it
+ * makes of it again.
  *
  * @throws InvalidInputError naming the field at fault, or how large the item is when nothing more can be left out
  */
@@ -112,8 +159,13 @@ export function inboxQuery(filter: InboxFilter | undefined): { conditions: Inbox
 }
 
 /** @throws ConfigError naming the parameter at fault */
-export function inboxDue(nowMs: number, limit: number): z.output<typeof dueSchema> {
-  return parseOptions("inbox.due", dueSchema, { nowMs, limit });
+export function inboxMoment(asks: "due" | "unsent", nowMs: number, limit: number): z.output<typeof momentSchema> {
+  return parseOptions(`inbox.${asks}`, momentSchema, { nowMs, limit });
+}
+
+function isAnswer(given: unknown): boolean {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) return false;
+  return typeof (given as { action?: unknown }).action === "string";
 }
 
 function shown(item: InboxItem, limits: RedactLimits): InboxItem {

@@ -1,5 +1,7 @@
+import type { AuditEntry } from "../core/audit-ports.js";
 import type { InboxFilter, InboxItem, InboxStore, StoredInboxItem } from "../core/inbox-ports.js";
-import { type InboxConditions, inboxDue, inboxQuery } from "./inbox-rules.js";
+import { type InboxConditions, inboxMoment, inboxQuery } from "./inbox-rules.js";
+import type { MemoryAudit } from "./memory-audit.js";
 
 interface Entry {
   /** As text, so that nobody who holds an item can change it here. */
@@ -11,17 +13,22 @@ interface Entry {
 export class MemoryInbox implements InboxStore {
   /** By ID, in the order in which they came. */
   readonly #items = new Map<string, Entry>();
+  readonly #audit: Pick<MemoryAudit, "add">;
 
-  async open(item: InboxItem): Promise<StoredInboxItem> {
-    return this.#found(item.id) ?? this.#put(item, 1);
+  constructor(audit: Pick<MemoryAudit, "add">) {
+    this.#audit = audit;
+  }
+
+  async open(item: InboxItem, note?: AuditEntry): Promise<StoredInboxItem> {
+    return this.#found(item.id) ?? this.#put(item, 1, note);
   }
 
   async get(id: string): Promise<StoredInboxItem | undefined> {
     return this.#found(id);
   }
 
-  async change(item: InboxItem, version: number): Promise<StoredInboxItem | undefined> {
-    return this.#items.get(item.id)?.version === version ? this.#put(item, version + 1) : undefined;
+  async change(item: InboxItem, version: number, note?: AuditEntry): Promise<StoredInboxItem | undefined> {
+    return this.#items.get(item.id)?.version === version ? this.#put(item, version + 1, note) : undefined;
   }
 
   async list(filter?: InboxFilter): Promise<readonly StoredInboxItem[]> {
@@ -33,12 +40,12 @@ export class MemoryInbox implements InboxStore {
   }
 
   async due(nowMs: number, limit: number): Promise<readonly StoredInboxItem[]> {
-    const asked = inboxDue(nowMs, limit);
-    const sweepAt = (item: InboxItem) => item.sweepAt ?? Number.POSITIVE_INFINITY;
-    return this.#all()
-      .filter((item) => item.state === "pending" && sweepAt(item) <= asked.nowMs)
-      .sort((a, b) => sweepAt(a) - sweepAt(b))
-      .slice(0, asked.limit);
+    const asked = inboxMoment("due", nowMs, limit);
+    return this.#until(asked, ({ state, sweepAt }) => (state === "pending" ? sweepAt : undefined));
+  }
+
+  async unsent(nowMs: number, limit: number): Promise<readonly StoredInboxItem[]> {
+    return this.#until(inboxMoment("unsent", nowMs, limit), ({ notifyAt }) => notifyAt);
   }
 
   /** The thread was deleted. */
@@ -51,9 +58,23 @@ export class MemoryInbox implements InboxStore {
     return found && toStored(found);
   }
 
-  #put(item: InboxItem, version: number): StoredInboxItem {
-    this.#items.set(item.id, { json: JSON.stringify(item), version });
+  #put(item: InboxItem, version: number, note: AuditEntry | undefined): StoredInboxItem {
+    const json = JSON.stringify(item);
+    if (note !== undefined) this.#audit.add(note);
+    this.#items.set(item.id, { json, version });
     return { ...item, version };
+  }
+
+  /** Those whose time has come, the longest overdue first. */
+  #until(
+    { nowMs, limit }: { readonly nowMs: number; readonly limit: number },
+    timeOf: (item: InboxItem) => number | undefined,
+  ): StoredInboxItem[] {
+    const at = (item: InboxItem) => timeOf(item) ?? Number.POSITIVE_INFINITY;
+    return this.#all()
+      .filter((item) => at(item) <= nowMs)
+      .sort((a, b) => at(a) - at(b))
+      .slice(0, limit);
   }
 
   #all(): StoredInboxItem[] {

@@ -34,7 +34,7 @@ class TrackedMemorySaver extends MemorySaver {
   readonly streams = new MemoryStreams();
   readonly locks = new MemoryLocks();
   readonly audit = new MemoryAudit();
-  readonly inbox = new MemoryInbox();
+  readonly inbox = new MemoryInbox(this.audit);
   readonly ledger = new MemoryEffects(this.locks, this.audit);
   readonly #strict: boolean;
 

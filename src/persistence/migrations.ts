@@ -165,12 +165,14 @@ export const ownMigrations: readonly ((schema: string) => string)[] = [
     claimed_until timestamptz generated always as (${timeIn("-> 'claim' ->> 'until'")}) stored,
     opened_at timestamptz not null generated always as (${timeIn("->> 'openedAt'")}) stored,
     due_at timestamptz generated always as (${timeIn("->> 'dueAt'")}) stored,
-    sweep_at timestamptz generated always as (${timeIn("->> 'sweepAt'")}) stored
+    sweep_at timestamptz generated always as (${timeIn("->> 'sweepAt'")}) stored,
+    notify_at timestamptz generated always as (${timeIn("->> 'notifyAt'")}) stored
   );
   create index lgr_inbox_opened on "${schema}".lgr_inbox (opened_at, seq);
   create index lgr_inbox_state on "${schema}".lgr_inbox (state, opened_at, seq);
   create index lgr_inbox_thread on "${schema}".lgr_inbox (thread_id, opened_at, seq);
-  create index lgr_inbox_sweep on "${schema}".lgr_inbox (sweep_at, seq) where state = 'pending'`,
+  create index lgr_inbox_sweep on "${schema}".lgr_inbox (sweep_at, seq) where state = 'pending';
+  create index lgr_inbox_notify on "${schema}".lgr_inbox (notify_at, seq) where notify_at is not null`,
 ];
 
 /** Of milliseconds in the JSON of a row. */

@@ -4,9 +4,9 @@
  */
 import { existsSync, lstatSync, mkdirSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
+import { importOptional } from "../core/optional-import.js";
 import { ConfigError } from "../errors/own-errors.js";
 import { acquireFolderLock } from "./folder-lock.js";
-import { importOptional } from "./optional-import.js";
 import { createPglitePool, nodePostgresParsers } from "./pglite-pool.js";
 import type { SqlPool } from "./sql-pool.js";
 

@@ -1,7 +1,7 @@
 /** The `postgres://` plugin: a PostgreSQL server that any number of processes share. */
+import { importOptional } from "../core/optional-import.js";
 import type { PersistencePlugin } from "../core/ports.js";
 import { describePostgres } from "./address.js";
-import { importOptional } from "./optional-import.js";
 import { resolveOptions } from "./persistence-options.js";
 import { openSqlPersistence, serverAdvice } from "./sql-persistence.js";
 import { connectionTimeoutMs } from "./sql-pool.js";

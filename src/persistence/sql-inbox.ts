@@ -1,8 +1,10 @@
+import type { AuditEntry } from "../core/audit-ports.js";
 import type { InboxItem, InboxStore, StoredInboxItem } from "../core/inbox-ports.js";
-import { type InboxConditions, inboxDue, inboxQuery } from "./inbox-rules.js";
+import { type InboxConditions, inboxMoment, inboxQuery } from "./inbox-rules.js";
+import { addAuditSql, auditValues } from "./sql-audit.js";
 import type { SqlPool } from "./sql-pool.js";
 import { repeatableQuery } from "./sql-query.js";
-import { createSqlVersioned } from "./sql-versioned.js";
+import { type Companion, createSqlVersioned } from "./sql-versioned.js";
 import { fromStorableJson, toStorableText } from "./storable-text.js";
 
 interface Row {
@@ -36,15 +38,24 @@ export const dueInboxSql = (schema: string) =>
   `select value, version from "${schema}".lgr_inbox where state = 'pending' and sweep_at <= ${timeOf("$1")}
     order by sweep_at, seq limit $2::int8`;
 
+export const unsentInboxSql = (schema: string) =>
+  `select value, version from "${schema}".lgr_inbox where notify_at <= ${timeOf("$1")}
+    order by notify_at, seq limit $2::int8`;
+
 /**
  * One row for each question. The items are versioned state, so that a change whose reply was lost is known for one's
- * own; what they are found by the database itself takes out of them.
+ * own; what they are found by the database itself takes out of them. A note goes into the audit log in the statement of
+ * its write: a try whose reply was lost has written both or neither.
  */
 export function createSqlInbox(open: () => Promise<SqlPool>, schema: string): InboxStore {
   const query = repeatableQuery(open);
   const items = createSqlVersioned(open, schema, "lgr_inbox", { patient: true });
-  const write = async (item: InboxItem, over: number): Promise<StoredInboxItem | undefined> => {
-    const version = await items.write(item.id, item, over);
+  const noted = (note: AuditEntry): Companion => ({
+    sql: (first, source) => addAuditSql(schema, first, source),
+    values: auditValues(note),
+  });
+  const write = async (item: InboxItem, over: number, note?: AuditEntry): Promise<StoredInboxItem | undefined> => {
+    const version = await items.write(item.id, item, over, note && noted(note));
     return version === undefined ? undefined : { ...item, version };
   };
   const get = async (id: string): Promise<StoredInboxItem | undefined> => {
@@ -52,9 +63,9 @@ export function createSqlInbox(open: () => Promise<SqlPool>, schema: string): In
     return version === 0 ? undefined : { ...(value as InboxItem), version };
   };
   return {
-    async open(item) {
+    async open(item, note) {
       for (;;) {
-        const stored = (await write(item, 0)) ?? (await get(item.id));
+        const stored = (await write(item, 0, note)) ?? (await get(item.id));
         if (stored !== undefined) return stored;
         // It was there and was deleted with its thread before it could be read.
       }
@@ -69,8 +80,12 @@ export function createSqlInbox(open: () => Promise<SqlPool>, schema: string): In
       return (await query<Row>(listInboxSql(schema, by), [...values, limit])).map(toStored);
     },
     async due(nowMs, limit) {
-      const asked = inboxDue(nowMs, limit);
+      const asked = inboxMoment("due", nowMs, limit);
       return (await query<Row>(dueInboxSql(schema), [asked.nowMs, asked.limit])).map(toStored);
+    },
+    async unsent(nowMs, limit) {
+      const asked = inboxMoment("unsent", nowMs, limit);
+      return (await query<Row>(unsentInboxSql(schema), [asked.nowMs, asked.limit])).map(toStored);
     },
   };
 }

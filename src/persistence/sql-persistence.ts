@@ -2,12 +2,12 @@
 import { beforeClose, settleBeforeClose } from "../core/before-close.js";
 import { systemClock } from "../core/clock.js";
 import { createEventBus } from "../core/events.js";
+import { importOptional } from "../core/optional-import.js";
 import { registerCheckpointer } from "../core/persistence-of.js";
 import type { Persistence } from "../core/ports.js";
 import { ConfigError, ResilienceError } from "../errors/own-errors.js";
 import { registerDatabase } from "./database-of.js";
 import { OpenedSaver } from "./opened-saver.js";
-import { importOptional } from "./optional-import.js";
 import { backgroundRetention } from "./retention/background.js";
 import type { RetentionSettings } from "./retention/retention-options.js";
 import { createSqlRetention } from "./retention/sql-retention.js";

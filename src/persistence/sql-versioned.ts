@@ -10,7 +10,7 @@ import type { Versioned, VersionedStore } from "../core/store-ports.js";
 import { ResilienceError } from "../errors/own-errors.js";
 import { retryTransient } from "./connection-errors.js";
 import { jsonText } from "./json-text.js";
-import { retryOn, type SqlPool, withClient } from "./sql-pool.js";
+import { retryOn, type SqlPool, type Statement, withClient } from "./sql-pool.js";
 import { repeatableQuery } from "./sql-query.js";
 import { fromStorableJson, fromStorableText, toStorableJson, toStorableText } from "./storable-text.js";
 import { inOrderOfKeys } from "./versioned-rules.js";
@@ -33,6 +33,24 @@ interface Write {
   readonly json: string;
   readonly expectedVersion: number;
   readonly mark: string;
+  readonly companion: Companion | undefined;
+}
+
+/** What is written in the statement of a write, and so if and only if that takes place. */
+export interface Companion {
+  /**
+   * An insert, without a `returning`.
+   *
+   * @param first number of the first of its parameters
+   * @param source gives it a row where the write takes place, and none otherwise
+   */
+  readonly sql: (first: number, source: string) => string;
+  readonly values: readonly unknown[];
+}
+
+export interface SqlVersionedStore extends VersionedStore {
+  /** @param companion absent: the state alone is written */
+  write(key: string, value: unknown, expectedVersion: number, companion?: Companion): Promise<number | undefined>;
 }
 
 interface Waiting {
@@ -48,26 +66,13 @@ export function createSqlVersioned(
   schema: string,
   table: string,
   { patient = false }: Waiting = {},
-): VersionedStore {
+): SqlVersionedStore {
   const at = `"${schema}".${table}`;
   const query = repeatableQuery(open);
 
-  const swap = async (pool: SqlPool, { key, json, expectedVersion, mark }: Write): Promise<number | undefined> => {
-    const statement =
-      expectedVersion === 0
-        ? {
-            text: `insert into ${at} (key, value, version, marks) values ($1, $2, 1, array[$3::uuid])
-              on conflict (key) do nothing returning version`,
-            values: [key, json, mark],
-          }
-        : {
-            text: `update ${at} set value = $2, version = version + 1, marks = (array_prepend($3::uuid, marks))[:${keptMarks}]
-              where key = $1 and version = $4 returning version`,
-            values: [key, json, mark, expectedVersion],
-          };
-    const { rows } = await withClient(pool, (client) =>
-      client.query<{ version: string }>(statement.text, statement.values),
-    );
+  const swap = async (pool: SqlPool, write: Write): Promise<number | undefined> => {
+    const { text, values } = swapStatement(at, write);
+    const { rows } = await withClient(pool, (client) => client.query<{ version: string }>(text, values));
     return rows[0] === undefined ? undefined : Number(rows[0].version);
   };
 
@@ -93,12 +98,13 @@ export function createSqlVersioned(
       if (row === undefined) throw new Error(`Reading "${key}" from ${at} gave no row`);
       return described(row);
     },
-    async write(key, value, expectedVersion) {
+    async write(key, value, expectedVersion, companion) {
       const write: Write = {
         key: toStorableText(key),
         json: toStorableJson(jsonText(`The state "${key}"`, value)),
         expectedVersion,
         mark: randomUUID(),
+        companion,
       };
       const pool = await open();
       let inDoubt: unknown;
@@ -121,6 +127,23 @@ export function createSqlVersioned(
       const rows = await query<Row>(`select key, value, version, ${nowMs} from ${at}`, []);
       return inOrderOfKeys(rows.map((row) => ({ key: fromStorableText(row.key), ...described(row) })));
     },
+  };
+}
+
+/** Gives the version that was written, or no row. */
+function swapStatement(at: string, { key, json, expectedVersion, mark, companion }: Write): Statement {
+  const isNew = expectedVersion === 0;
+  const text = isNew
+    ? `insert into ${at} (key, value, version, marks) values ($1, $2, 1, array[$3::uuid])
+      on conflict (key) do nothing returning version`
+    : `update ${at} set value = $2, version = version + 1, marks = (array_prepend($3::uuid, marks))[:${keptMarks}]
+      where key = $1 and version = $4 returning version`;
+  const values = [key, json, mark, ...(isNew ? [] : [expectedVersion])];
+  if (companion === undefined) return { text, values };
+  return {
+    text: `with written as (${text}), beside as (${companion.sql(values.length + 1, "from written")})
+      select version from written`,
+    values: [...values, ...companion.values],
   };
 }
 

@@ -49,12 +49,16 @@ export function byTheRules(plain: PlainStores): PlainStores {
       delete: (key) => written("cache.delete", () => cache.delete(key)),
     },
     inbox: {
-      open: (item) => written("inbox.open", async () => inbox.open(storableInboxItem(item))),
+      open: (item, note) =>
+        written("inbox.open", async () => inbox.open(storableInboxItem(item), note && storableAuditEntry(note))),
       get: (id) => inbox.get(id),
-      change: (item, version) =>
-        written("inbox.change", async () => inbox.change(storableInboxItem(item), inboxVersion(item.id, version))),
+      change: (item, version, note) =>
+        written("inbox.change", async () =>
+          inbox.change(storableInboxItem(item), inboxVersion(item.id, version), note && storableAuditEntry(note)),
+        ),
       list: (filter) => inbox.list(filter),
       due: (nowMs, limit) => inbox.due(nowMs, limit),
+      unsent: (nowMs, limit) => inbox.unsent(nowMs, limit),
     },
     // Input and receipt as they came: the effect is repeated with the one, and its step goes on with the other.
     ledger: {

@@ -13,6 +13,12 @@ export type ApprovalAction = (typeof APPROVAL_ACTIONS)[number];
 export interface ApprovalRequest {
   readonly v: 1;
   readonly kind: "approval";
+  /** Of the question, among those of all threads; the inbox knows it by this. */
+  readonly id: string;
+  /** Until when the people who are asked have time; ISO 8601. Absent: for ever. */
+  readonly deadline?: string;
+  /** What happens then. */
+  readonly atDeadline?: string;
   /** Which of the questions of its task it is; absent for the first. */
   readonly question?: number;
   /** Name of the effect. */
@@ -89,16 +95,18 @@ export interface ApprovalContext {
   readonly effects: readonly StoredEffect[];
   readonly question: number;
   readonly hash: string;
+  readonly id: string;
 }
 
 /** @param entry of what is to be approved */
 export function approvalRequest(entry: EffectEntry, context: ApprovalContext): ApprovalRequest {
-  const { node, within = [], threadName, graph, effects, question, hash } = context;
+  const { node, within = [], threadName, graph, effects, question, hash, id } = context;
   const { effect, kind, key, epoch, threadId, input } = entry;
   const others = effects.filter((other) => other.key !== key || other.epoch !== epoch);
   return {
     v: 1,
     kind: "approval",
+    id,
     ...(question === 0 ? {} : { question }),
     effect,
     effectKind: kind,

@@ -10,6 +10,8 @@ interface Signature {
   /** Who answers; for the audit. */
   readonly by?: string | undefined;
   readonly reason?: string | undefined;
+  /** `hash` of the request that it answers; one that has another is refused. */
+  readonly of?: string | undefined;
 }
 
 export type Decision = Signature &
@@ -40,7 +42,7 @@ export type Decision = Signature &
       }
   );
 
-const signature = { by: z.string().optional(), reason: z.string().optional() };
+const signature = { by: z.string().optional(), reason: z.string().optional(), of: z.string().optional() };
 
 const parameters = z.strictObject({
   maxAttempts: z.int().min(1).max(100).optional(),

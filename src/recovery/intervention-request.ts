@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { EffectScope, StoredEffect } from "../core/effect-ports.js";
 import type { AttemptRecord, DecisionRecord, DeclaredRollback, FailureRecord } from "../core/records.js";
@@ -7,6 +8,7 @@ import { DecisionRefusedError } from "../errors/own-errors.js";
 import type { ErrorReport } from "../errors/report.js";
 import { ACTION_TEXTS, type Action, actionSchema, type Decision, decisionSchema } from "./decision.js";
 import { openEffects, type ShownEffect, shownEffects } from "./effects-so-far.js";
+import { inboxId } from "./inbox-life.js";
 import { affectedBy, planned, type Reach, type RollbackPlan } from "./rollback-plan.js";
 import { type Suggestion, suggestAction } from "./suggestion.js";
 
@@ -14,6 +16,14 @@ import { type Suggestion, suggestAction } from "./suggestion.js";
 export interface InterventionRequest {
   readonly v: 1;
   readonly kind: "intervention";
+  /** Of the question, among those of all threads; the inbox knows it by this. */
+  readonly id: string;
+  /** Over what is shown and where the thread stands. An answer that names it as `of` counts for nothing else. */
+  readonly hash: string;
+  /** Until when the people who are asked have time; ISO 8601. Absent: for ever. */
+  readonly deadline?: string;
+  /** What happens then. */
+  readonly atDeadline?: string;
   /** Which of the questions of its task it is; absent for the first. */
   readonly question?: number;
   /** The node that failed. */
@@ -59,6 +69,8 @@ const maxNamed = 20;
 const maxRefusal = 2000;
 
 export interface RequestContext {
+  /** The task that asks. */
+  readonly task?: string;
   readonly threadId?: string | undefined;
   /** The alias people use; the thread ID where there is none. */
   readonly threadName?: string | undefined;
@@ -91,9 +103,12 @@ export function interventionRequest(
   const tried = [
     ...new Set(failure.attempts.filter((attempt) => attempt.step !== "node").map((attempt) => attempt.step)),
   ];
+  const input = redact(failure.input);
   return {
     v: 1,
     kind: "intervention",
+    id: inboxId(context.threadId ?? "", context.task ?? "", question),
+    hash: hashOf(failure, input, context),
     ...(question === 0 ? {} : { question }),
     node: failure.node,
     ...(context.within === undefined ? {} : { within: context.within }),
@@ -109,7 +124,7 @@ export function interventionRequest(
     ...(rollback === undefined ? {} : { rollback }),
     ...(automatic === undefined ? {} : { automatic }),
     decisions: failure.decisions,
-    input: redact(failure.input),
+    input,
     ...(context.checkpoint === undefined ? {} : { checkpoint: context.checkpoint }),
     suggestion,
     actions: actions.map((action) => ({
@@ -119,6 +134,25 @@ export function interventionRequest(
     })),
     resumeCommand: `npx lgr resume ${shellQuote(thread)} ${suggestedFlags(suggestion, failure, automatic)}`,
   };
+}
+
+/** The checkpoint fixes what the step was given, also where that is shown shortened. */
+function hashOf(failure: FailureRecord, input: unknown, context: RequestContext): string {
+  const { threadId, checkpoint, within = [], question = 0, task } = context;
+  const { node, report, attempts, decisions } = failure;
+  const place = [threadId, checkpoint?.id, task, within, node, question];
+  const what = [report.category, report.message, attempts.length, decisions.length, input];
+  return createHash("sha256")
+    .update(JSON.stringify([place, what]))
+    .digest("hex")
+    .slice(0, 16);
+}
+
+const CHANGED = "what was shown has changed since; look at it again, and answer that";
+
+/** The schema of answers that are for nothing else, where they say what they are for. */
+export function boundTo(hash: string, schema: z.ZodType<Decision>): z.ZodType<Decision> {
+  return schema.refine(({ of = hash }) => of === hash, { message: CHANGED, path: ["of"] });
 }
 
 /** Whether an interrupt's value is one of ours; other interrupts of the same graph are not touched. */
@@ -135,7 +169,11 @@ export function isInterventionRequest(value: unknown): value is InterventionRequ
 export function checkDecision(request: InterventionRequest, given: unknown): Decision {
   const offered = request.actions.map((offer) => offer.action);
   const parsed = decisionSchema(offered, request.fallbacks).safeParse(given);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    const { of = request.hash } = parsed.data;
+    if (of === request.hash) return { ...parsed.data, of };
+    throw new DecisionRefusedError(`Node "${request.node}": ${CHANGED}`);
+  }
   const action = (given as { action?: unknown } | null | undefined)?.action;
   if (typeof action !== "string" || !offered.includes(action as Action)) {
     const what = typeof action === "string" ? `action "${action}" is not offered` : 'the answer names no "action"';

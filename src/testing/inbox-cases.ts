@@ -4,13 +4,17 @@ import type { InboxFilter, InboxItem, InboxStore, StoredInboxItem } from "../cor
 import type { Contract } from "./contract.js";
 import { equals, eventually, isTrue, rejects } from "./expectations.js";
 import { inboxChangeCases } from "./inbox-change-cases.js";
+import { inboxNoteCases } from "./inbox-note-cases.js";
+import { inboxPlanCases } from "./inbox-plan-cases.js";
 import { oddTexts } from "./odd-texts.js";
-import { metadata, newCheckpoint, newInboxItem } from "./samples.js";
+import { metadata, newCheckpoint, newInboxItem, newPendingNotice } from "./samples.js";
 
 const aMinute = 60_000;
 
 export function inboxCases(contract: Contract): void {
   inboxChangeCases(contract);
+  inboxNoteCases(contract);
+  inboxPlanCases(contract);
   findingCases(contract);
   keepingCases(contract);
 }
@@ -94,6 +98,26 @@ function findingCases(contract: Contract): void {
       await opened().checkpointer.deleteThread(threadId);
     });
 
+    it("tells of whom people are still to be told by now, the longest overdue first, whatever its state", async () => {
+      const threadId = randomUUID();
+      const ofTime = (notifyAt: number, state: InboxItem["state"] = "pending") =>
+        newInboxItem({ threadId, state, notifyAt, notices: [newPendingNotice()] });
+      const [third, first, second, later] = [ofTime(3, "withdrawn"), ofTime(1), ofTime(2, "resolved"), ofTime(4)];
+      const told = newInboxItem({ threadId, sweepAt: 1, notices: [newPendingNotice()] });
+      await open(third, first, second, later, told);
+      const own = (items: readonly StoredInboxItem[]) => items.filter((item) => item.threadId === threadId);
+      const unsent = await inbox().unsent(3, 1000);
+      equals(idsOf(own(unsent)), [first.id, second.id, third.id]);
+      equals(own(unsent)[1], { ...second, version: 1 });
+      equals((await inbox().unsent(3, 2)).length, 2);
+      const { notifyAt: _, ...sent } = first;
+      await inbox().change({ ...sent, notices: [] }, 1);
+      await inbox().change({ ...second, notifyAt: 4 }, 1);
+      equals(idsOf(own(await inbox().unsent(4, 1000))), [third.id, second.id, later.id]);
+      await opened().checkpointer.deleteThread(threadId);
+      equals(own(await inbox().unsent(4, 1000)), []);
+    });
+
     it("gives 100 where nobody says how many", async () => {
       const threadId = randomUUID();
       const items = Array.from({ length: 101 }, (_, n) => newInboxItem({ threadId, openedAt: n }));
@@ -107,8 +131,10 @@ function findingCases(contract: Contract): void {
     it("refuses a filter that it cannot mean", async () => {
       for (const filter of [{ limit: 0 }, { state: "open" as never }, { dueBefore: Number.NaN }])
         await rejects(inbox().list(filter), { code: "CONFIG", naming: Object.keys(filter).join() });
-      await rejects(inbox().due(Number.NaN, 1), { code: "CONFIG", naming: "nowMs" });
-      await rejects(inbox().due(0, 0), { code: "CONFIG", naming: "limit" });
+      for (const asks of ["due", "unsent"] as const) {
+        await rejects(inbox()[asks](Number.NaN, 1), { code: "CONFIG", naming: "nowMs" });
+        await rejects(inbox()[asks](0, 0), { code: "CONFIG", naming: "limit" });
+      }
     });
   });
 }
@@ -194,7 +220,9 @@ function keepingCases(contract: Contract): void {
         const request = Object.fromEntries([[odd, [odd]]]);
         const names = { threadId: name, graph: odd, node: odd, kind: odd, assignee: odd };
         const claim = { by: odd, until: 8_000_000_000_000 };
-        const item = newInboxItem({ id: name, ...names, summary: odd, hash: odd, request, claim });
+        const plan = { levels: [{ to: [odd] }], onExpiry: { action: odd, ...request } };
+        const notices = [newPendingNotice({ id: odd, done: [odd] })];
+        const item = newInboxItem({ id: name, ...names, summary: odd, hash: odd, request, claim, plan, notices });
         await open(item, newInboxItem({ threadId: name }));
         equals(await inbox().get(name), { ...item, version: 1 });
         equals(await found({ ...names, claimedBy: odd }), [name]);

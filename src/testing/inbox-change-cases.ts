@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { InboxStore } from "../core/inbox-ports.js";
 import type { Contract } from "./contract.js";
 import { equals, rejects } from "./expectations.js";
-import { newInboxItem } from "./samples.js";
+import { newInboxItem, newPendingNotice } from "./samples.js";
 
 export function inboxChangeCases({ describe, it, opened }: Contract): void {
   const inbox = () => opened().inbox as InboxStore;
@@ -18,6 +18,15 @@ export function inboxChangeCases({ describe, it, opened }: Contract): void {
         dueAt: 1_700_000_000_002,
         sweepAt: 1_700_000_000_001,
         resolution: { action: "retry", by: "Ada", at: 1_700_000_000_003 },
+        plan: {
+          levels: [{ to: [], deadlineMs: 0.5, remindEveryMs: 60_000 }, { to: ["ada@example.org", "Eve"] }],
+          onExpiry: { action: "abort" },
+        },
+        askedAt: "checkpoint-1",
+        notices: [newPendingNotice(), newPendingNotice({ event: "reminder", done: ["mail"], attempts: 2 })],
+        notifyAt: 1_700_000_000_004.5,
+        remindAt: 1_700_000_000_001,
+        overdue: true,
         request: { node: "pay", none: null, amount: 0.1, nested: { deeply: [] } },
       });
       equals(await inbox().get(whole.id), undefined);

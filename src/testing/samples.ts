@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { type Checkpoint, emptyCheckpoint, uuid6 } from "@langchain/langgraph-checkpoint";
 import type { AuditEntry } from "../core/audit-ports.js";
 import type { EffectEntry, EffectState } from "../core/effect-ports.js";
-import type { InboxItem } from "../core/inbox-ports.js";
+import type { InboxItem, PendingNotice } from "../core/inbox-ports.js";
 import type { AttemptRecord } from "../core/records.js";
 import type { AttemptScope, StreamPart, StreamScope } from "../core/store-ports.js";
 
@@ -78,6 +78,16 @@ export const newInboxItem = (fields: Partial<InboxItem> = {}): InboxItem => ({
   level: 0,
   openedAt: 1_700_000_000_000,
   reminders: 0,
+  ...fields,
+});
+
+/** People are still to be told that a question was asked. */
+export const newPendingNotice = (fields: Partial<PendingNotice> = {}): PendingNotice => ({
+  id: randomUUID(),
+  event: "opened",
+  at: 1_700_000_000_000,
+  done: [],
+  attempts: 0,
   ...fields,
 });
 

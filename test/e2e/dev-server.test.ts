@@ -7,7 +7,13 @@ import { join } from "node:path";
 import { Client } from "@langchain/langgraph-sdk";
 import { threadIdOf } from "langgraph-resilience";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createDatabase, createFolder, describeThoroughlyOnPostgres, type TestDatabase } from "../support/databases.js";
+import {
+  createDatabase,
+  createFolder,
+  describeThoroughlyOnPostgres,
+  embeddedAt,
+  type TestDatabase,
+} from "../support/databases.js";
 import { runLgr, startLgr, startNpmRun, TINY, TINY_IN_CLONE, untilPrinted } from "../support/run-lgr.js";
 
 async function freePort(): Promise<number> {
@@ -166,8 +172,9 @@ function studio(
 describe("the development server on the embedded Postgres", () => {
   const folder = createFolder();
   afterAll(() => folder.remove());
+  const db = embeddedAt(join(folder.path, "data"));
   studio(
-    () => `pglite:${join(folder.path, "data")}`,
+    () => db,
     async (lgr) => {
       const refused = await lgr("threads");
       expect(refused.code).toBe(6);

@@ -7,6 +7,7 @@ import {
   createDatabase,
   createFolder,
   describeOnPostgres,
+  embeddedAt,
   hasPostgres,
   type TestDatabase,
 } from "../support/databases.js";
@@ -187,7 +188,7 @@ function wholeStory(dbOf: () => string): void {
 }
 
 describe("lgr on the embedded Postgres", () => {
-  const db = `pglite:${join(folder.path, "data")}`;
+  const db = embeddedAt(join(folder.path, "data"));
   // What differs between the two databases is the folder's owner; the rest is told on the quicker one.
   if (full || !hasPostgres) story(() => db);
   if (!hasPostgres) wholeStory(() => db);

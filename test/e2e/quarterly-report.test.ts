@@ -10,6 +10,7 @@ import {
   createDatabase,
   createFolder,
   describeThoroughlyOnPostgres,
+  embeddedAt,
   hasPostgres,
   type TestDatabase,
 } from "../support/databases.js";
@@ -20,8 +21,8 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 const folder = createFolder();
 afterAll(() => folder.remove());
 const input = JSON.stringify({ fiscalYear: 2024, fiscalQuarter: 3, outputDir: join(folder.path, "reports") });
-/** Of `npm start` and of `lgr`, as in a clone; the first start on an empty folder takes seconds. */
-const embedded = `pglite:${join(folder.path, "data")}`;
+/** Of `npm start` and of `lgr`, as in a clone. */
+const embedded = embeddedAt(join(folder.path, "data"));
 
 describe("npm start", () => {
   const start = async (...flags: string[]) => {

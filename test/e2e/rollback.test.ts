@@ -49,6 +49,9 @@ describeThoroughlyOnPostgres("lgr rollback", () => {
     });
     const nowhere = await lgr("rollback", "two", "--to", "before:nothing");
     expect(nowhere).toMatchObject({ code: 2, stderr: expect.stringContaining('before node "nothing"') });
-    expect(await lgr("rollback", "two")).toMatchObject({ code: 2, stderr: expect.stringContaining("say what to take back") });
+    expect(await lgr("rollback", "two")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("say what to take back"),
+    });
   });
 });

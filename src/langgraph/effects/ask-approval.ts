@@ -6,6 +6,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { interrupt, type LangGraphRunnableConfig } from "@langchain/langgraph";
 import type { EffectEntry, EffectLedger } from "../../core/effect-ports.js";
+import type { InboxPlan } from "../../core/inbox-ports.js";
 import { approvalHash } from "../../effects/approve-effect.js";
 import type { Approval, Verdict } from "../../effects/effect-request.js";
 import { isControlFlow } from "../../errors/control-flow.js";
@@ -16,11 +17,12 @@ import {
   approvalSchema,
   unfitApproval,
 } from "../../recovery/approval-request.js";
+import { inboxId } from "../../recovery/inbox-life.js";
 import { answersOfTask, runInConfig } from "../attempt-internals.js";
-import { THREAD_NAME_KEY } from "../human-intervention.js";
+import { askedAgain, deadlineOf, keptQuestion, settleQuestion } from "../inbox/kept-question.js";
 import { nodesAround, unfitAnswer } from "../internals.js";
 import { isRollback } from "../rollback/open-rollback.js";
-import type { RunContext } from "../run-context.js";
+import { type RunContext, THREAD_NAME_KEY } from "../run-context.js";
 
 import type { EffectPolicy } from "./effect-options.js";
 import { noteAsking, quiet, throwIfAsking } from "./turns.js";
@@ -41,12 +43,16 @@ export interface Asked {
   readonly context: RunContext;
   readonly ledger: EffectLedger;
   readonly signal: AbortSignal;
+  /** What becomes of the question without an answer. */
+  readonly plan: InboxPlan | undefined;
 }
 
-export function approvalOf({ isNeeded, config, context, ledger, signal }: Asked): Approval {
+export function approvalOf({ isNeeded, config, context, ledger, signal, plan }: Asked): Approval {
   const answers = answersOfTask(config);
   const task = config.executionInfo?.taskId ?? "";
   const ofTask = ({ asked }: EffectEntry) => (asked?.task === task ? asked : undefined);
+
+  const itemOf = (entry: EffectEntry) => inboxId(entry.threadId, task, approvalHash(entry));
 
   // LangGraph keeps one that names no question with the checkpoint, and hands it out again to whatever asks next.
   const isOld = () => answers.given.some((one) => isDeepStrictEqual(one, answers.pending));
@@ -134,9 +140,15 @@ export function approvalOf({ isNeeded, config, context, ledger, signal }: Asked)
         effects,
         question,
         hash: approvalHash(entry),
+        id: itemOf(entry),
       });
+      const { id, hash, kind, summary } = request;
+      const node = [...(request.within ?? []), request.node].join("/");
+      const item = await keptQuestion(context, config, { id, hash, kind, summary, node, request, plan });
+      await askedAgain(context, item);
+      const shown = { ...request, ...deadlineOf(item) };
       try {
-        runInConfig(config, () => interrupt(request, { responseSchema: approvalSchema as never }));
+        runInConfig(config, () => interrupt(shown, { responseSchema: approvalSchema as never }));
       } catch (error) {
         if (isControlFlow(error)) {
           noteAsking(config, error);
@@ -145,6 +157,7 @@ export function approvalOf({ isNeeded, config, context, ledger, signal }: Asked)
         throw error;
       }
     },
+    settle: (entry, verdict) => settleQuestion(context, itemOf(entry), verdict),
     decided: ({ action, by }) =>
       context.emit("human.decided", { interventionId: task, failedNode: context.node, action, by }),
   };

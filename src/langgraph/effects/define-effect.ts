@@ -18,6 +18,7 @@ import { digestOf } from "../../policies/cache-key.js";
 import { protect } from "../../policies/protect.js";
 import { retrySchema } from "../../policies/retry-options.js";
 import { attemptTimeoutMs, withTimeLimit } from "../../policies/timeout.js";
+import { inboxPlan } from "../../recovery/inbox-plan.js";
 import { ambientConfig } from "../attempt-internals.js";
 import { isGivenUp, markerOf, noteActed } from "../attempt-scope.js";
 import { checkpointerOf } from "../internals.js";
@@ -183,7 +184,14 @@ function requestOf(
       input,
       inputHash,
       transaction: transactionOf(config),
-      approval: approvalOf({ isNeeded: isAsked, config, context, ledger, signal }),
+      approval: approvalOf({
+        isNeeded: isAsked,
+        config,
+        context,
+        ledger,
+        signal,
+        plan: policy.approval && inboxPlan(policy.approval),
+      }),
       book: new LedgerBook(ledger, runHoldOf(config)?.lease, clock),
       running: runningEffects(),
       clock,

@@ -7,6 +7,7 @@ import { type EffectCall, ON_FORK, type OnFork, type ProbeAnswer } from "../../e
 import type { ErrorReport } from "../../errors/report.js";
 import { type RetryOptions, retrySchema } from "../../policies/retry-options.js";
 import { type TimeoutOptions, timeoutSchema } from "../../policies/timeout.js";
+import { type ApprovalPlanOptions, approvalPlanSchema } from "../../recovery/inbox-plan.js";
 
 export interface EffectOptions<I, O> {
   /** In messages and in the ledger; unique among the effects of a graph, and the same in each version of it. */
@@ -39,6 +40,8 @@ export interface EffectOptions<I, O> {
    * {@link ApprovalRequest}. Not for `read`. Default `false`.
    */
   readonly requireApproval?: boolean | ((input: I) => boolean);
+  /** Who is asked for approval, for how long, and what is done when nobody answers. Default: it waits. */
+  readonly approval?: ApprovalPlanOptions;
   /** On a branch of the thread that comes to it again. Default "reuse". */
   readonly onFork?: OnFork;
   /** Attempts of its own, as far as a repetition is safe. Default `false`: the node's retries are enough. */
@@ -81,6 +84,7 @@ export const effectSchema = z
     probe: func.optional(),
     key: func.optional(),
     requireApproval: z.union([z.boolean(), func], "must be true, false or a function").default(false),
+    approval: approvalPlanSchema.optional(),
     onFork: z.enum(ON_FORK).default("reuse"),
     retry: offOr(retrySchema).default(false),
     timeout: offOr(timeoutSchema).prefault({}),
@@ -89,10 +93,12 @@ export const effectSchema = z
       .custom<Clock>((value) => typeof value === "object" && value !== null, "must be a clock")
       .default(systemClock),
   })
-  .superRefine(({ kind, compensate, requireApproval }, context) => {
+  .superRefine(({ kind, compensate, requireApproval, approval }, context) => {
     const fault = (message: string, path = "compensate") => context.addIssue({ code: "custom", path: [path], message });
     if (kind === "read" && requireApproval !== false)
       fault('a "read" effect changes nothing, so there is nothing to approve', "requireApproval");
+    if (approval !== undefined && requireApproval === false)
+      fault('says how somebody is asked, but "requireApproval" says that nobody is', "approval");
     if (kind === "reversible" && compensate === undefined)
       fault('a "reversible" effect needs a "compensate" that undoes it; without one it is "irreversible"');
     if ((kind === "irreversible" || kind === "read") && compensate !== undefined)

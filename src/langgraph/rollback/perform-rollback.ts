@@ -18,6 +18,7 @@ import {
   type RollbackReport,
 } from "../../recovery/rollback-plan.js";
 import type { RollbackScope } from "../../recovery/rollback-target.js";
+import { withdrawGone } from "../inbox/withdraw-gone.js";
 import type { ThreadLock } from "../thread-lock.js";
 import { root } from "../threads/damage.js";
 import type { RunnableGraph } from "../threads/graph.js";
@@ -95,6 +96,9 @@ export async function performRollback(thread: HeldThread, request: RollbackReque
     return { ...plan, outcome: "done", undone, failed, checkpointId };
   });
   const { outcome, undone, failed } = report;
+  // What led to a rollback amid a run is settled by that run.
+  if (report.checkpointId !== undefined && request.resumes !== true)
+    await withdrawGone(graph.checkpointer, threadId, report.checkpointId);
   events.emit("rollback.finished", context, { scope, outcome, undone: undone.length, failed: failed.length });
   return report;
 }

@@ -10,6 +10,8 @@ import type { DeclaredRollback } from "../../core/records.js";
 import { RollbackIncompleteError } from "../../errors/effect-errors.js";
 import { asError, DecisionRefusedError } from "../../errors/own-errors.js";
 import type { Decision } from "../../recovery/decision.js";
+import { changeItem } from "../../recovery/inbox-change.js";
+import { answered } from "../../recovery/inbox-life.js";
 import type { InterventionRequest } from "../../recovery/intervention-request.js";
 import type { RollbackReport } from "../../recovery/rollback-plan.js";
 import { checkRange, type ParsedRange, rangeShape } from "../../recovery/rollback-target.js";
@@ -163,11 +165,14 @@ export async function undoneBeforeAbort(
 
 async function noteDecision(
   { graph, ref: { threadId } }: HeldThread,
-  { id, request }: PendingInterrupt,
+  { id, request }: PendingInterrupt & { readonly request: InterventionRequest },
   decision: Extract<Decision, { action: "rollback" }>,
 ): Promise<void> {
-  const { by = "unnamed", reason } = decision;
-  await persistenceOf(graph.checkpointer)?.audit?.append({
+  const { action, by = "unnamed", reason } = decision;
+  const { audit, inbox } = persistenceOf(graph.checkpointer) ?? {};
+  const resolution = { action, by, at: systemClock.now(), ...(reason === undefined ? {} : { reason }) };
+  if (inbox !== undefined) await changeItem(inbox, request.id, (item) => answered(item, resolution));
+  await audit?.append({
     v: 1,
     id: `${threadId}/${id}`,
     at: systemClock.now(),
@@ -175,7 +180,7 @@ async function noteDecision(
     what: "human.decided",
     threadId,
     ...(reason === undefined ? {} : { reason }),
-    details: { node: request?.node, decision },
+    details: { node: request.node, decision },
   });
 }
 

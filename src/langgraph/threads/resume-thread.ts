@@ -13,6 +13,7 @@ import { type DamagePlan, damagePlan, ifDamage, isDamage, LAST_SOUND, wayBack } 
 import { goneOn, runToEnd } from "./gone-on.js";
 import { type GraphLike, type RunnableGraph, runnableGraph } from "./graph.js";
 import { inspectResolved, type PendingInterrupt, type ThreadInspection } from "./inspect-thread.js";
+import { checkAnswerable, openQuestion } from "./open-question.js";
 import { resolveThread, type ThreadRef } from "./resolve-thread.js";
 import { type RunOptions, type RunResult, type ThreadRun, withRun } from "./run.js";
 import { putStandIn } from "./stand-in.js";
@@ -23,7 +24,7 @@ export interface ResumeOptions extends RunOptions {
    * the newest checkpoint is damaged, go on from the last one that is not.
    */
   readonly from?: string;
-  /** Which question the decision answers, when several are open: an interrupt ID, or the name of the failed or asking node. */
+  /** Which question the decision answers, when several are open: an interrupt ID, the ID of the question in the inbox, or the name of the failed or asking node. */
   readonly answerTo?: string;
 }
 
@@ -103,6 +104,7 @@ export async function resumeResolved(
   if (decision !== undefined) {
     const question = await settledQuestion(run, stored, answerTo);
     const answer = checkedAnswer(question, decision);
+    if (isOurs(question)) await checkAnswerable(question, answer, persistenceOf(graph.checkpointer)?.inbox);
     if (question.request !== undefined) await checkUpdate(graph, ref, question.request, answer as Decision);
     const onward = isRequest(question) ? await beforeAnswer(run, question, answer as Decision) : undefined;
     if (onward !== undefined) return await runToEnd(run, onward);
@@ -119,6 +121,10 @@ export async function resumeResolved(
 function checkedAnswer({ request, approval }: PendingInterrupt, given: unknown): unknown {
   if (request !== undefined) return checkDecision(request, given);
   return approval === undefined ? given : checkApproval(approval, given);
+}
+
+function isOurs({ request, approval }: PendingInterrupt): boolean {
+  return request !== undefined || approval !== undefined;
 }
 
 /** What has to be done of a decision while nothing runs; with what the run goes on, where the answer is not it. */
@@ -162,7 +168,8 @@ async function settledQuestion(
   answerTo: string | undefined,
 ): Promise<PendingInterrupt> {
   const label = labelOf(run.ref);
-  const question = openQuestion(stored, answerTo, label);
+  const { inbox } = persistenceOf(run.graph.checkpointer) ?? {};
+  const question = await openQuestion(stored, answerTo, label, inbox);
   if (question.perhapsAnswered !== true) return question;
   const settled = await runToEnd(await asTakeover(run, stored), { input: null, resumed: true });
   if (run.lock.loss.aborted) throw run.lock.loss.reason;
@@ -212,34 +219,6 @@ async function resumeFrom(
   if (decision === undefined || lock.loss.aborted) return result;
   const answered = await resumeResolved(run, await inspectResolved(graph, ref), decision, { answerTo });
   return wentBack === undefined ? answered : { ...answered, wentBack };
-}
-
-/** Within a subgraph not the node of the root that stands for it. */
-function askingNode({ request, approval, node }: PendingInterrupt): string {
-  return request?.node ?? approval?.node ?? node;
-}
-
-function isOurs({ request, approval }: PendingInterrupt): boolean {
-  return request !== undefined || approval !== undefined;
-}
-
-function openQuestion(stored: ThreadInspection, answerTo: string | undefined, label: string): PendingInterrupt {
-  const { waitingFor } = stored;
-  const names = waitingFor.map((one) => `${askingNode(one)} (${one.id})`).join(", ");
-  if (waitingFor.length === 0)
-    throw new DecisionRefusedError(`Thread "${label}" waits for no answer (${stored.status})`);
-  const matching =
-    answerTo === undefined
-      ? waitingFor
-      : waitingFor.filter((one) => one.id === answerTo || (isOurs(one) && askingNode(one) === answerTo));
-  const [only, ...others] = matching;
-  if (only === undefined)
-    throw new DecisionRefusedError(`Thread "${label}" has no open question "${answerTo}"; open are: ${names}`);
-  if (others.length > 0)
-    throw new DecisionRefusedError(
-      `Thread "${label}" has ${matching.length} open questions; say which one is answered: ${names}`,
-    );
-  return only;
 }
 
 /**

@@ -9,9 +9,9 @@ import { RUN_HOLD, type RunHold } from "../../core/run-hold.js";
 import type { Category } from "../../errors/categories.js";
 import { rethrowControlFlow } from "../../errors/control-flow.js";
 import { asError, ResilienceError } from "../../errors/own-errors.js";
-import { THREAD_NAME_KEY } from "../human-intervention.js";
+import { withdrawGone } from "../inbox/withdraw-gone.js";
 import { ANSWER_REFUSED } from "../internals.js";
-import { FAULTS_KEY } from "../run-context.js";
+import { FAULTS_KEY, THREAD_NAME_KEY } from "../run-context.js";
 import { type LockOptions, type ThreadLock, withThreadLock } from "../thread-lock.js";
 import { automaticQuestion, finishRollback } from "./automatic-rollback.js";
 import type { DamageOptions } from "./damage.js";
@@ -172,6 +172,7 @@ async function outcome({ graph, ref, lock }: ThreadRun, endedBy: Error | undefin
     if (held)
       await persistenceOf(graph.checkpointer)?.threads.record({ threadId: ref.threadId, status, error: message });
     const { values, waitingFor, next, checkpointId } = inspection;
+    if (held) await withdrawGone(graph.checkpointer, ref.threadId, checkpointId);
     return {
       ...ref,
       status,

@@ -8,7 +8,14 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import type { Category } from "../../../src/errors/categories.js";
 import { classifyError } from "../../../src/errors/classify.js";
-import { createDatabase, describeOnPostgres, hasPostgres, type TestDatabase } from "../../support/databases.js";
+import {
+  createDatabase,
+  createFolder,
+  describeOnPostgres,
+  embeddedAt,
+  hasPostgres,
+  type TestDatabase,
+} from "../../support/databases.js";
 import { startPostgres } from "../../support/postgres-server.js";
 import { startWireProxy } from "../persistence/wire-proxy.js";
 import { failureOf } from "./failing.js";
@@ -103,12 +110,16 @@ async function expectReportAlsoByWords(work: () => unknown, code: string, catego
 }
 
 describe("PGlite answers", () => {
+  const folder = createFolder();
   let db: PGlite;
   beforeAll(async () => {
-    db = new PGlite();
-    await db.waitReady;
+    embeddedAt(`${folder.path}/data`);
+    db = await PGlite.create(`${folder.path}/data`);
   });
-  afterAll(() => db.close());
+  afterAll(async () => {
+    await db.close();
+    folder.remove();
+  });
 
   it.each(plainSql)("%s (%s)", async (_what, code, statements, category) => {
     onTestFinished(async () => {

@@ -1,10 +1,11 @@
 /** The inbox on PostgreSQL: readable for other programs, and right when a reply is lost. */
+import { randomBytes } from "node:crypto";
 import pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Persistence } from "../../../src/core/ports.js";
 import { openPersistence } from "../../../src/persistence/open.js";
 import { guardPool } from "../../../src/persistence/sql-pool.js";
-import { newInboxItem } from "../../../src/testing/samples.js";
+import { newAuditEntry, newInboxItem } from "../../../src/testing/samples.js";
 import { storesOf } from "../../contract/stores-contract.js";
 import { createDatabase, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
 import { startWireProxy, type WireProxy } from "./wire-proxy.js";
@@ -41,6 +42,7 @@ describeOnPostgres("the inbox on PostgreSQL", () => {
       openedAt: at,
       dueAt: at + 2,
       sweepAt: at + 3,
+      notifyAt: at + 4,
     });
     await other().open(item);
     const { rows } = await pool.query("select * from lgr_inbox where key = $1", [item.id]);
@@ -62,6 +64,7 @@ describeOnPostgres("the inbox on PostgreSQL", () => {
         opened_at: new Date(at),
         due_at: new Date(at + 2),
         sweep_at: new Date(at + 3),
+        notify_at: new Date(at + 4),
       },
     ]);
   });
@@ -79,6 +82,35 @@ describeOnPostgres("the inbox on PostgreSQL", () => {
     expect(await inbox().change({ ...claimed, level: 2 }, 2)).toBeUndefined();
     expect(await other().get(item.id)).toEqual({ ...item, level: 1, version: 3 });
     expect(proxy.cuts).toBe(3);
+  });
+
+  it("notes a write whose reply was lost once, and nothing of one that was another's", async () => {
+    const item = newInboxItem();
+    const noteOf = (what: string) => newAuditEntry({ threadId: item.threadId, what });
+    const [opened, changed, told] = [noteOf("inbox.opened"), noteOf("inbox.claimed"), noteOf("inbox.told")];
+    const noted = async () => (await storesOf(beside).audit.list({ threadId: item.threadId })).map(({ id }) => id);
+    const cutsBefore = proxy.cuts;
+    proxy.swallowReplyTo("insert into");
+    expect(await inbox().open(item, opened)).toEqual({ ...item, version: 1 });
+    proxy.swallowReplyTo("update");
+    expect(await inbox().change({ ...item, level: 1 }, 1, changed)).toMatchObject({ level: 1, version: 2 });
+    expect(await noted()).toEqual([changed.id, opened.id]);
+    await other().change({ ...item, level: 2 }, 2);
+    proxy.swallowReplyTo("update");
+    expect(await inbox().change({ ...item, level: 3 }, 2, told)).toBeUndefined();
+    expect(await noted()).toEqual([changed.id, opened.id]);
+    expect(proxy.cuts - cutsBefore).toBe(3);
+  });
+
+  it("writes neither a change nor its note where the database refuses the note", async () => {
+    const item = newInboxItem();
+    const tooLongForAnIndex = randomBytes(10_000).toString("hex");
+    const note = newAuditEntry({ id: tooLongForAnIndex, threadId: item.threadId });
+    await expect(other().open(item, note)).rejects.toMatchObject({ code: "54000" });
+    expect(await other().get(item.id)).toBeUndefined();
+    await other().open(item);
+    await expect(other().change({ ...item, level: 1 }, 1, note)).rejects.toMatchObject({ code: "54000" });
+    expect(await other().get(item.id)).toEqual({ ...item, version: 1 });
   });
 
   it("knows its own change whose reply was lost when another has changed the question since", async () => {

@@ -7,7 +7,7 @@ import { writeSql } from "../../../src/persistence/native/write-statement.js";
 import { ResilientPostgresSaver } from "../../../src/persistence/saver.js";
 import { listAuditSql } from "../../../src/persistence/sql-audit.js";
 import { changeSql, intendSql, listSql, lookSql, waySql } from "../../../src/persistence/sql-effects.js";
-import { dueInboxSql, listInboxSql } from "../../../src/persistence/sql-inbox.js";
+import { dueInboxSql, listInboxSql, unsentInboxSql } from "../../../src/persistence/sql-inbox.js";
 import { createDatabase, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
 
 const schema = "public";
@@ -35,6 +35,7 @@ const statements = {
   "that lists the questions of a thread": listInboxSql(schema, ["state", "threadId"]),
   "that lists all questions": listInboxSql(schema, []),
   "that finds the questions to be looked at by now": dueInboxSql(schema),
+  "that finds the questions of which people are to be told by now": unsentInboxSql(schema),
   "that finds an effect": lookSql(schema),
   "that lists the effects of a thread": listSql(schema),
   "that reads the way to a checkpoint": waySql(schema),
@@ -106,12 +107,22 @@ describeOnPostgres("the plan of the statement", () => {
         ${rows(`${id}, now(), 'Ada', 'human.decided', ${thread}, '{}'`)};
       insert into lgr_inbox (key, value, version, marks)
         ${rows(`${id}, json_build_object('threadId', ${thread}, 'state', case when n % 20 = 0 then 'pending' else 'resolved' end,
-          'graph', 'shop ' || n % 5, 'node', 'pay', 'kind', 'intervention', 'openedAt', n, 'sweepAt', n), 1, '{}'`)};
+          'graph', 'shop ' || n % 5, 'node', 'pay', 'kind', 'intervention', 'openedAt', n, 'sweepAt', n,
+          'notifyAt', case when n % 20 = 1 then n end), 1, '{}'`)};
       analyze`);
   });
 
   eachIsGood("$title reads no table from end to end, planned on full ones", async ({ n, text }) => {
     expectGood(await explained(n, text));
+  });
+
+  it.each([
+    { finds: "to be looked at", text: dueInboxSql(schema), by: "lgr_inbox_sweep" },
+    { finds: "of which people are to be told", text: unsentInboxSql(schema), by: "lgr_inbox_notify" },
+  ])("that finds the questions $finds takes the first rows of an index", async ({ text, by }) => {
+    const plan = await explained(Object.values(statements).indexOf(text), text);
+    expect(plan).toMatch(new RegExp(`Limit .*\\n +-> {2}Index Scan using ${by} `));
+    expect(plan).not.toMatch(/Filter|Sort/);
   });
 
   it("that finds an effect takes the first row of an index each for key and place", async () => {

@@ -4,14 +4,16 @@ import { END, MessagesAnnotation, START, StateGraph } from "@langchain/langgraph
 import { type BaseCheckpointSaver, emptyCheckpoint, uuid6 } from "@langchain/langgraph-checkpoint";
 import { PostgresSaver } from "@langchain/langgraph-checkpoint-postgres";
 import pg from "pg";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, onTestFinished } from "vitest";
 import { z } from "zod";
 import { openPersistence } from "../../../src/persistence/open.js";
 import { ResilientPostgresSaver } from "../../../src/persistence/saver.js";
 import type { SqlPool } from "../../../src/persistence/sql-pool.js";
 import {
   createDatabase,
+  createFolder,
   describeOnPostgres,
+  embeddedAt,
   type TestDatabase,
   terminateConnections,
 } from "../../support/databases.js";
@@ -79,10 +81,12 @@ describeOnPostgres("where the stock PostgresSaver is wrong", () => {
   });
 
   it("forks are right through openPersistence, too, and on the embedded Postgres", async () => {
+    const folder = createFolder();
+    onTestFinished(() => folder.remove());
     const right = { forked: "other branch", continued: "other branch, continued", old: "first branch" };
     for (const persistence of [
       openPersistence({ pool }),
-      openPersistence("pglite:memory"),
+      openPersistence(embeddedAt(`${folder.path}/data`)),
       openPersistence("memory:"),
     ]) {
       expect(await forkAndReadBack(persistence.checkpointer, "fork-opened")).toEqual(right);

@@ -9,7 +9,13 @@ import { openPersistence } from "../../../src/persistence/open.js";
 import { guardPool, type SqlPool } from "../../../src/persistence/sql-pool.js";
 import { changedEffect, failedAttempt as failed, newEffect } from "../../../src/testing/samples.js";
 import { storesOf } from "../../contract/stores-contract.js";
-import { createDatabase, createFolder, describeOnPostgres, type TestDatabase } from "../../support/databases.js";
+import {
+  createDatabase,
+  createFolder,
+  describeOnPostgres,
+  embeddedAt,
+  type TestDatabase,
+} from "../../support/databases.js";
 import { startWireProxy, type WireProxy } from "./wire-proxy.js";
 
 const lostConnection = () => Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" });
@@ -420,7 +426,7 @@ describe("an embedded Postgres that is closed and opened again", () => {
   afterEach(() => folder.remove());
 
   it("still has the attempts, the versioned state and the answers", async () => {
-    const address = `pglite:${folder.path}/data`;
+    const address = embeddedAt(`${folder.path}/data`);
     const scope = { threadId: randomUUID(), step: "plan" };
     const before = openPersistence(address);
     await storesOf(before).attempts.append(scope, failed(1));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { importOptional } from "../../../src/core/optional-import.js";
 import type { PersistencePlugin } from "../../../src/core/ports.js";
 import { openPersistence, registerPersistence } from "../../../src/persistence/open.js";
-import { importOptional } from "../../../src/persistence/optional-import.js";
 
 describe("openPersistence", () => {
   it.each([undefined, ""])("uses the embedded Postgres when the target is %j", (target) => {

@@ -32,7 +32,15 @@ const entry = (fields: Partial<StoredEffect> = {}): StoredEffect => ({
 const before = entry({ key: "9876543210fedcba", effect: "reserve", state: "confirmed", receipt: { id: "r1" } });
 
 function request(fields: object = {}): ApprovalRequest {
-  const context = { node: "pay", threadName: "q 3", effects: [before, entry()], question: 0, hash: "feed", ...fields };
+  const context = {
+    node: "pay",
+    threadName: "q 3",
+    effects: [before, entry()],
+    question: 0,
+    id: "q1",
+    hash: "feed",
+    ...fields,
+  };
   return approvalRequest(entry(), context);
 }
 

@@ -96,7 +96,12 @@ describe("a decision", () => {
     { action: "escalate", to: "ops" },
     { action: "abort" },
   ])("%j fits", (decision) => {
-    expect(checkDecision(request, decision)).toEqual(decision);
+    expect(checkDecision(request, decision)).toEqual({ ...decision, of: request.hash });
+  });
+
+  it("for what is not shown any more is refused", () => {
+    expect(() => checkDecision(request, { action: "retry", of: "feed" })).toThrow("has changed since");
+    expect(checkDecision(request, { action: "retry", of: request.hash })).toMatchObject({ action: "retry" });
   });
 
   it.each([

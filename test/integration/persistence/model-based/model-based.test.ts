@@ -2,9 +2,15 @@
 import fc from "fast-check";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openInMemory } from "../../../../src/persistence/pglite-folder.js";
+import { openFolder } from "../../../../src/persistence/pglite-folder.js";
 import type { SqlPool } from "../../../../src/persistence/sql-pool.js";
-import { createDatabase, describeOnPostgres, type TestDatabase } from "../../../support/databases.js";
+import {
+  createDatabase,
+  createFolder,
+  describeOnPostgres,
+  embeddedAt,
+  type TestDatabase,
+} from "../../../support/databases.js";
 import { full, thorough } from "../../../support/depth.js";
 import { anyHistory, EVERYTHING, type HistoryKind } from "./commands.js";
 import { Mismatch } from "./exact.js";
@@ -135,11 +141,16 @@ describeOnPostgres("threads on PostgreSQL", () => {
 describe("threads on the embedded Postgres", () => {
   let pool: SqlPool;
   let embedded: Subject;
+  const folder = createFolder();
   beforeAll(async () => {
-    pool = await openInMemory();
+    embeddedAt(`${folder.path}/data`);
+    pool = await openFolder(`${folder.path}/data`);
     embedded = await ours("ours, embedded", pool, "public");
   });
-  afterAll(() => pool.end());
+  afterAll(async () => {
+    await pool.end();
+    folder.remove();
+  });
 
   it("read back as from MemorySaver after a history of runs", { timeout }, async () => {
     await runHistory(full ? tour : tour.slice(0, 2), [embedded], EVERYTHING);

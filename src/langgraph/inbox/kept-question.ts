@@ -1,0 +1,69 @@
+/** The questions of a run, as the inbox of its persistence keeps them. */
+import type { LangGraphRunnableConfig } from "@langchain/langgraph";
+import { systemClock } from "../../core/clock.js";
+import type { InboxItem, InboxResolution, StoredInboxItem } from "../../core/inbox-ports.js";
+import { changeItem } from "../../recovery/inbox-change.js";
+import { answered, type NewItem, opened, reopened } from "../../recovery/inbox-life.js";
+import { ownFrames } from "../effects/effect-scope.js";
+import { type RunContext, THREAD_NAME_KEY } from "../run-context.js";
+
+type Given = Omit<NewItem, "threadId" | "thread" | "graph" | "askedAt">;
+
+/**
+ * Puts a question into the inbox before it is asked. One that is there already stays as it is.
+ *
+ * @returns undefined where there is no inbox
+ */
+export async function keptQuestion(
+  { persistence, threadId }: RunContext,
+  config: LangGraphRunnableConfig,
+  given: Given,
+): Promise<StoredInboxItem | undefined> {
+  const { inbox } = persistence ?? {};
+  if (inbox === undefined || threadId === undefined) return undefined;
+  const found = await inbox.get(given.id);
+  if (found !== undefined) return found;
+  const { item, note } = opened(
+    {
+      ...given,
+      threadId,
+      thread: text(config.configurable?.[THREAD_NAME_KEY]),
+      graph: text(config.configurable?.graph_id),
+      askedAt: text(ownFrames(config)[0]?.checkpointId),
+    },
+    systemClock.now(),
+  );
+  return inbox.open(item, note);
+}
+
+/** A question that was taken for answered is asked again: the answer was lost with its process, or was not for it. */
+export async function askedAgain({ persistence }: RunContext, item: StoredInboxItem | undefined): Promise<void> {
+  if (item === undefined || item.state === "pending") return;
+  const { item: again, note } = reopened(item, systemClock.now());
+  await persistence?.inbox?.change(again, item.version, note);
+}
+
+/** Says of a question of this run that it was answered; once, however often the node is run again with the answer. */
+export async function settleQuestion(
+  { persistence }: RunContext,
+  id: string,
+  answer: Omit<InboxResolution, "at">,
+): Promise<void> {
+  const { inbox } = persistence ?? {};
+  if (inbox === undefined) return;
+  await changeItem(inbox, id, (item) => answered(item, { ...answer, at: systemClock.now() }));
+}
+
+/** Until when the people of the item's level have time, and what happens then; for the request that they are shown. */
+export function deadlineOf(item: InboxItem | undefined): { deadline?: string; atDeadline?: string } {
+  if (item?.dueAt === undefined) return {};
+  const { level, plan, dueAt } = item;
+  const next = plan?.levels[level + 1];
+  const people = next === undefined || next.to.length === 0 ? "the next level" : next.to.join(", ");
+  const then = next === undefined ? (plan?.onExpiry?.action ?? "it stays open") : `${people} will be asked`;
+  return { deadline: new Date(dueAt).toISOString(), atDeadline: then };
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
+}

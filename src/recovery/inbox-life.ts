@@ -1,0 +1,247 @@
+/**
+ * The life of a question in the inbox, as pure changes of its item. Who makes a change writes it over the version it was
+ * made of, so of several at once one is done.
+ *
+ *     pending ─┬─ answered ───────────────────────────────────────────────► resolved
+ *      │  ▲    ├─ the thread went on without an answer ──────────────────► withdrawn
+ *      │  │    └─ time over on the last level, its default action done ──► expired
+ *      │  │
+ *      └──┴─ claimed, released, reminded, escalated to the next level, overdue
+ */
+import { createHash } from "node:crypto";
+import { AUTOMATIC, type AuditEntry } from "../core/audit-ports.js";
+import type { InboxItem, InboxLevel, InboxResolution, StoredInboxItem } from "../core/inbox-ports.js";
+import type { NoticeEvent } from "../core/notice-ports.js";
+
+/** An item as it is to be written, and what the audit log says of it. */
+export interface InboxChange {
+  readonly item: InboxItem;
+  readonly note: AuditEntry;
+}
+
+interface Who {
+  readonly by: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly at: number;
+  readonly reason?: string | undefined;
+}
+
+/** Undelivered notices that an item keeps: where nobody sends them, they must not grow for ever. */
+const keptNotices = 20;
+
+/** The same for the same question, however often its task is run again. */
+export function inboxId(threadId: string, taskId: string, question: number | string): string {
+  return createHash("sha256")
+    .update(JSON.stringify([threadId, taskId, question]))
+    .digest("hex")
+    .slice(0, 16);
+}
+
+/** What a new question is made of. */
+export interface NewItem extends Pick<InboxItem, "id" | "threadId" | "node" | "kind" | "summary" | "request" | "hash"> {
+  readonly thread?: string | undefined;
+  readonly graph?: string | undefined;
+  readonly askedAt?: string | undefined;
+  readonly plan?: InboxItem["plan"] | undefined;
+  /** Default 0. */
+  readonly level?: number | undefined;
+  readonly assignee?: string | undefined;
+}
+
+export function opened(given: NewItem, at: number): InboxChange {
+  const { level: asked = 0, plan } = given;
+  const level = Math.min(asked, (plan?.levels.length ?? 1) - 1);
+  const item = reached(
+    defined({ ...given, v: 1 as const, state: "pending", level: asked, openedAt: at, reminders: 0 }),
+    plan?.levels[level],
+    at,
+  );
+  return {
+    item: withNotice(item, "opened", `${given.id}/0`, at),
+    note: noteOf(item, 0, "inbox.opened", { by: AUTOMATIC, at }),
+  };
+}
+
+/** It is asked again, as if for the first time on its level. */
+export function reopened(stored: StoredInboxItem, at: number): InboxChange {
+  const again = { ...bare(stored), ...over, state: "pending", resolution: undefined } as const;
+  const item = reached(again, levelOf(stored), at);
+  return changed(
+    stored,
+    { ...over, resolution: undefined, ...item },
+    "inbox.reopened",
+    { by: AUTOMATIC, at },
+    {},
+    "opened",
+  );
+}
+
+/** Whom the item is for by now. */
+export function peopleOf(item: InboxItem): readonly string[] {
+  return item.assignee === undefined ? (levelOf(item)?.to ?? []) : [item.assignee];
+}
+
+/** When nobody can answer any more because something is done instead; undefined: never. */
+export function expiresAt(item: InboxItem): number | undefined {
+  return item.plan?.onExpiry !== undefined && isLastLevel(item) ? item.dueAt : undefined;
+}
+
+/** Who holds the item at this time. */
+export function holderOf({ claim }: InboxItem, nowMs: number): InboxItem["claim"] {
+  return claim !== undefined && claim.until > nowMs ? claim : undefined;
+}
+
+export function claimed(stored: StoredInboxItem, who: Who, until: number): InboxChange {
+  return changed(stored, { claim: { by: who.by, until } }, "inbox.claimed", who, {
+    until: new Date(until).toISOString(),
+  });
+}
+
+export function released(stored: StoredInboxItem, who: Who): InboxChange {
+  return changed(stored, { claim: undefined }, "inbox.released", who);
+}
+
+/** An answer was taken in. One that nobody has given is that of its expiry. */
+export function answered(stored: StoredInboxItem, { action, by, at, reason }: InboxResolution): InboxChange {
+  const resolution = defined({ action, by, at, reason });
+  const isExpiry = by === AUTOMATIC;
+  const ended = { ...over, state: isExpiry ? "expired" : "resolved", resolution } as const;
+  const what = isExpiry ? "inbox.expired" : "inbox.resolved";
+  return changed(stored, ended, what, { by, at, reason }, { action }, isExpiry ? "expired" : "resolved");
+}
+
+/** Nobody needs to answer any more. */
+export function withdrawn(stored: StoredInboxItem, who: Who): InboxChange {
+  return changed(stored, { ...over, state: "withdrawn" }, "inbox.withdrawn", who, {}, "withdrawn");
+}
+
+/** What is to be done about an item by now. */
+export type InboxTurn =
+  | { readonly kind: "nothing" }
+  | { readonly kind: "change"; readonly change: InboxChange }
+  /** After the change the default action is answered. */
+  | { readonly kind: "expire"; readonly change: InboxChange; readonly decision: { readonly action: string } };
+
+/** @param holdMs how long whoever makes the turn may take for a default action, before another takes it for lost */
+export function turnOf(stored: StoredInboxItem, nowMs: number, holdMs: number): InboxTurn {
+  if (stored.state !== "pending" || stored.sweepAt === undefined || stored.sweepAt > nowMs) return { kind: "nothing" };
+  const who = { by: AUTOMATIC, at: nowMs };
+  const { dueAt, plan, level, overdue } = stored;
+  if (dueAt !== undefined && dueAt <= nowMs && overdue !== true) {
+    if (!isLastLevel(stored)) return { kind: "change", change: escalated(stored, nowMs) };
+    const { onExpiry } = plan ?? {};
+    if (onExpiry === undefined) {
+      const late = looked({ ...bare(stored), overdue: true });
+      return { kind: "change", change: changed(stored, late, "inbox.overdue", who, { level }, "overdue") };
+    }
+    const claim = { by: AUTOMATIC, until: nowMs + holdMs };
+    const change = changed(stored, { claim, sweepAt: claim.until }, "inbox.expiring", who, { action: onExpiry.action });
+    return { kind: "expire", change, decision: onExpiry };
+  }
+  const { remindEveryMs } = levelOf(stored) ?? {};
+  if (stored.remindAt !== undefined && stored.remindAt <= nowMs && remindEveryMs !== undefined) {
+    // From now on: whoever was away is not reminded of each time that was missed.
+    const next = { ...bare(stored), remindAt: nowMs + remindEveryMs, reminders: stored.reminders + 1 };
+    const details = { level, reminders: next.reminders };
+    return { kind: "change", change: changed(stored, looked(next), "inbox.reminded", who, details, "reminder") };
+  }
+  return { kind: "change", change: changed(stored, looked(bare(stored)), "inbox.looked", who) };
+}
+
+/** The default action could not be done now. */
+export function putOff(stored: StoredInboxItem, nowMs: number, untilMs: number, why: string): InboxChange {
+  const who = { by: AUTOMATIC, at: nowMs, reason: why };
+  return changed(stored, { claim: undefined, sweepAt: untilMs }, "inbox.put_off", who);
+}
+
+/** The default action cannot be done at all: a person has to. */
+export function expiryFailed(stored: StoredInboxItem, nowMs: number, why: string): InboxChange {
+  const item = looked({ ...bare(stored), claim: undefined, overdue: true });
+  const details = { action: stored.plan?.onExpiry?.action };
+  return changed(stored, item, "inbox.expiry_failed", { by: AUTOMATIC, at: nowMs, reason: why }, details, "failed");
+}
+
+function escalated(stored: StoredInboxItem, at: number): InboxChange {
+  const level = stored.level + 1;
+  const { to = [] } = stored.plan?.levels[level] ?? {};
+  const item = reached({ ...bare(stored), assignee: undefined, level }, stored.plan?.levels[level], at);
+  return changed(stored, item, "inbox.escalated", { by: AUTOMATIC, at }, { level, to }, "escalated");
+}
+
+/** Of a question that was handed on by people beyond its levels, the last. */
+function levelOf({ level, plan }: Pick<InboxItem, "level" | "plan">): InboxLevel | undefined {
+  return plan?.levels[Math.min(level, plan.levels.length - 1)];
+}
+
+function isLastLevel({ level, plan }: InboxItem): boolean {
+  return level >= (plan?.levels.length ?? 1) - 1;
+}
+
+/** The times of a level that is reached now. */
+function reached(item: Partial<Undefinable<InboxItem>>, level: InboxLevel | undefined, at: number): InboxItem {
+  const { deadlineMs, remindEveryMs } = level ?? {};
+  return looked({
+    ...item,
+    dueAt: deadlineMs === undefined ? undefined : at + deadlineMs,
+    remindAt: remindEveryMs === undefined ? undefined : at + remindEveryMs,
+  } as InboxItem);
+}
+
+/** With the time of the next turn. */
+function looked(item: Undefinable<InboxItem>): InboxItem {
+  const times = [item.overdue === true ? undefined : item.dueAt, item.remindAt].filter((time) => time !== undefined);
+  return defined({ ...item, sweepAt: times.length === 0 ? undefined : Math.min(...times) }) as unknown as InboxItem;
+}
+
+const over = { claim: undefined, sweepAt: undefined, remindAt: undefined, overdue: undefined };
+
+type Undefinable<T> = { [K in keyof T]: T[K] | undefined };
+
+function changed(
+  stored: StoredInboxItem,
+  patch: Partial<Undefinable<InboxItem>>,
+  what: string,
+  who: Who,
+  details: Readonly<Record<string, unknown>> = {},
+  event?: NoticeEvent,
+): InboxChange {
+  const { version } = stored;
+  const item = defined({ ...bare(stored), ...patch }) as unknown as InboxItem;
+  return {
+    item: event === undefined ? item : withNotice(item, event, `${item.id}/${version}`, who.at),
+    note: noteOf(item, version, what, who, details),
+  };
+}
+
+function withNotice(item: InboxItem, event: NoticeEvent, id: string, at: number): InboxItem {
+  const notices = [...(item.notices ?? []), { id, event, at, done: [], attempts: 0 }].slice(-keptNotices);
+  return { ...item, notices, notifyAt: Math.min(item.notifyAt ?? at, at) };
+}
+
+function noteOf(
+  { id, threadId, node, kind }: InboxItem,
+  version: number,
+  what: string,
+  { by, at, reason }: Who,
+  details: Readonly<Record<string, unknown>> = {},
+): AuditEntry {
+  return defined({
+    v: 1 as const,
+    id: `inbox/${id}/${version}`,
+    at,
+    by,
+    what,
+    threadId,
+    reason,
+    details: { item: id, node, kind, ...details },
+  });
+}
+
+function bare({ version: _, ...item }: StoredInboxItem): InboxItem {
+  return item;
+}
+
+/** Without what is undefined, which JSON does not keep. */
+function defined<T extends object>(given: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) as never;
+}
