@@ -84,6 +84,8 @@ export interface InboxItem {
   readonly remindAt?: number;
   /** The time of the last level is over, and nothing happens by itself. */
   readonly overdue?: true;
+  /** An answer that is being taken in: it counts once the thread has stored it, and is lost with a process that dies before. */
+  readonly answer?: InboxResolution;
   readonly resolution?: InboxResolution;
   /** What becomes of it without an answer; absent: it waits. */
   readonly plan?: InboxPlan;

@@ -59,7 +59,7 @@ export async function approved(request: EffectRequest, found: EffectEntry): Prom
       await approval.ask(entry);
       continue;
     }
-    await approval.settle(entry, verdict);
+    await approval.taken(entry, verdict);
     const { action, by, reason } = verdict;
     const who = { by, ...(reason === undefined ? {} : { reason }) };
     if (action === "approve")
@@ -70,6 +70,7 @@ export async function approved(request: EffectRequest, found: EffectEntry): Prom
     const moved = await signed.move(entry, entry.state, { asked: { ...asked, rejected } }, [entry.state]);
     if (moved === undefined) throw new Overtaken();
     approval.decided(verdict);
+    await approval.settle(entry);
     throw new EffectRejectedError(placeOf(request, entry), who);
   }
 }

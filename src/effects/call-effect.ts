@@ -40,8 +40,11 @@ export async function called(request: EffectRequest, found: EffectEntry): Promis
   const dispatching = { ...dispatch(request, entry.calls + 1), ...change, error: undefined, settledAt: undefined };
   const moved = await book.move(entry, "dispatched", dispatching, [entry.state]);
   if (moved === undefined) throw new Overtaken();
-  if (verdict !== undefined) request.approval.decided(verdict);
-  return answered(request, moved);
+  if (verdict === undefined) return answered(request, moved);
+  request.approval.decided(verdict);
+  // Beside the call: an approval is not to make it slower, nor to keep it from being written down.
+  const settling = request.approval.settle(entry);
+  return answered(request, moved).finally(() => settling);
 }
 
 function dispatch({ book, process, limitMs }: EffectRequest, calls: number) {

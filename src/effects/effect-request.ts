@@ -38,10 +38,12 @@ export interface Approval {
    * @param entry with the number of the question noted
    */
   ask(entry: EffectEntry): Promise<void>;
-  /** Says of the question that it was answered, before the answer is acted upon. */
-  settle(entry: EffectEntry, verdict: Verdict): Promise<void>;
-  /** Says that an answer was acted upon. */
+  /** Says of the question that an answer is taken in. */
+  taken(entry: EffectEntry, verdict: Verdict): Promise<void>;
+  /** Says that the ledger has the answer. */
   decided(verdict: Verdict): void;
+  /** Says of the question that it is answered for good; never rejects. */
+  settle(entry: EffectEntry): Promise<void>;
 }
 
 /** All that `performEffect` needs to know of the call, the run and the process. */

@@ -26,6 +26,8 @@ export interface Reentry {
   readonly scope?: EffectScope;
   /** How often it was taken back without anybody having been asked. */
   readonly rolledBack?: number;
+  /** ID of the question whose answer sends it here. */
+  readonly question?: string;
 }
 
 interface Envelope extends Reentry {

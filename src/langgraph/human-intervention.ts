@@ -8,13 +8,15 @@ import type { DecisionRecord, Directive, FailureRecord, RetryParameters } from "
 import { redact } from "../core/redact.js";
 import { isControlFlow } from "../errors/control-flow.js";
 import { asError, RunAbortedError } from "../errors/own-errors.js";
+import { aboutRequest, withForeign } from "../recovery/answer-formats.js";
 import { ACTIONS, type Decision, decisionSchema } from "../recovery/decision.js";
+import { foreignFields } from "../recovery/foreign-fields.js";
 import { checkPlan, inboxPlan, interventionPlanShape } from "../recovery/inbox-plan.js";
 import { boundTo, type InterventionRequest, interventionRequest } from "../recovery/intervention-request.js";
 import { interruptCounter } from "./attempt-internals.js";
 import { sealReentry } from "./envelope.js";
 import { ownRollback, undoneFirst } from "./human-undo.js";
-import { askedAgain, deadlineOf, keptQuestion, settleQuestion } from "./inbox/kept-question.js";
+import { askedAgain, deadlineOf, keptQuestion, noteAnswer, settleQuestion } from "./inbox/kept-question.js";
 import { nodesAround } from "./internals.js";
 import { isRollback } from "./rollback/open-rollback.js";
 import { type RunContext, runContextOf, THREAD_NAME_KEY } from "./run-context.js";
@@ -35,8 +37,8 @@ export type HumanInterventionOptions = z.input<typeof humanInterventionSchema>;
 /** What the node is sent: one failure. */
 export interface HumanTask {
   readonly failure: FailureRecord;
-  /** Of a question that somebody has handed on: how often, and to whom. */
-  readonly escalated?: { readonly level: number; readonly to?: string };
+  /** Of a question that somebody has handed on: how often, to whom, and which it was. */
+  readonly escalated?: { readonly level: number; readonly to?: string; readonly from?: string };
 }
 
 /** What whoever runs the thread answers instead of a person, where the rollback that was declared cannot be made. */
@@ -65,6 +67,7 @@ export function humanIntervention(
   return async function humanIntervention(task, config) {
     const { failure, escalated } = task;
     const context = runContextOf(config, "humanIntervention");
+    await settleQuestion(context, escalated?.from, failure.decisions.at(-1));
     const own = await ownRollback(failure, context, config);
     if (own?.kind === "undone") return takenBack(failure);
     let refused = own?.why;
@@ -75,7 +78,8 @@ export function humanIntervention(
       const asked = interventionRequest(failure, actions, { ...requestContext(config), ...shown });
       // What whoever runs the thread sees to is no question to people yet.
       const item = automatic === undefined ? await kept(asked, plan, escalated, context, config) : undefined;
-      const decision = await ask({ ...asked, ...deadlineOf(item) }, item, context, config);
+      const timed = { ...asked, ...deadlineOf(item) };
+      const decision = await ask({ ...timed, ...foreignFields(timed) }, item, context, config);
       if (decision.action === ASK_INSTEAD) {
         refused = decision.why;
         automatic = undefined;
@@ -83,11 +87,11 @@ export function humanIntervention(
       }
       await noteDecision(decision, failure, question, context, config);
       const { action, by = "unnamed", reason } = decision;
-      await settleQuestion(context, asked.id, { action, by, ...(reason === undefined ? {} : { reason }) });
+      await noteAnswer(context, asked.id, { action, by, reason });
       const undone = await undoneFirst(failure, decision, context, config);
       if (undone?.kind !== "refused") {
         const decided = { ...failure, decisions: [...failure.decisions, recordOf(decision)] };
-        return act(decided, decision, { node: context.node, level: item?.level ?? 0 });
+        return act(decided, decision, { node: context.node, item: asked.id, level: item?.level ?? 0 });
       }
       refused = undone.why;
     }
@@ -134,7 +138,8 @@ async function ask(
   config: LangGraphRunnableConfig,
 ): Promise<Decision | AskInstead> {
   const offered = request.actions.map((offer) => offer.action);
-  const decision = boundTo(request.hash, decisionSchema(offered, request.fallbacks, true));
+  const own = boundTo(request.hash, decisionSchema(offered, request.fallbacks, true));
+  const decision = withForeign(own, aboutRequest(request));
   try {
     return interrupt<InterventionRequest, Decision | AskInstead>(request, {
       responseSchema: (request.automatic === undefined ? decision : z.union([decision, askInstead])) as never,
@@ -175,6 +180,8 @@ async function noteDecision(
 
 interface Asked {
   readonly node: string;
+  /** ID of the question. */
+  readonly item?: string;
   readonly level: number;
 }
 
@@ -184,6 +191,7 @@ function act(failure: FailureRecord, decision: Decision, asked: Asked): Command 
     const stepped = {
       ...(scope === undefined ? {} : { scope }),
       ...(rolledBack === undefined ? {} : { rolledBack }),
+      ...(asked.item === undefined ? {} : { question: asked.item }),
     };
     const { sent, update } = sealReentry({ v: 1, input, directive, attempts, decisions, ...stepped });
     return new Command({ update: { ...state, ...update }, goto: [new Send(failure.node, sent)] });
@@ -206,14 +214,15 @@ function act(failure: FailureRecord, decision: Decision, asked: Asked): Command 
     case "provide":
       return reenter({ kind: "provide", result: decision.result });
     case "escalate":
-      return new Command({ goto: [new Send(asked.node, handedOn(failure, decision.to, asked.level + 1))] });
+      return new Command({ goto: [new Send(asked.node, handedOn(failure, decision.to, asked))] });
     case "abort":
       throw new RunAbortedError(failure.node, decision.by ?? "an unnamed person", decision.reason ?? "");
   }
 }
 
-function handedOn(failure: FailureRecord, to: string | undefined, level: number): HumanTask {
-  return { failure, escalated: { level, ...(to === undefined ? {} : { to }) } };
+function handedOn(failure: FailureRecord, to: string | undefined, { item, level }: Asked): HumanTask {
+  const handed = { ...(to === undefined ? {} : { to }), ...(item === undefined ? {} : { from: item }) };
+  return { failure, escalated: { level: level + 1, ...handed } };
 }
 
 function recordOf(decision: Decision): DecisionRecord {

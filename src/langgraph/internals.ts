@@ -250,6 +250,20 @@ export function hasInterrupt(
   return pendingWrites.some(([, channel]) => channel === "__interrupt__");
 }
 
+/** What the tasks of a checkpoint have asked. Assumption: one pending write a task, with a list of `{ id, value }`. */
+export function interruptsOf(
+  pendingWrites: readonly (readonly [taskId: string, channel: string, value: unknown])[],
+): readonly { readonly taskId: string; readonly value: unknown }[] {
+  return pendingWrites
+    .filter(([, channel]) => channel === "__interrupt__")
+    .flatMap(([taskId, , asked]) =>
+      (Array.isArray(asked) ? asked : [asked]).map((one: { value?: unknown } | null) => ({
+        taskId,
+        value: one?.value,
+      })),
+    );
+}
+
 /**
  * How many questions of each task of a checkpoint were answered, although the task did not end. Assumption: the answers
  * of a task are one pending write, a list of them.

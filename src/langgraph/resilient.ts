@@ -18,6 +18,7 @@ import type { Cached } from "./cached.js";
 import { climb } from "./climb.js";
 import { compensatedNode } from "./effects/compensated-node.js";
 import { scopeOf } from "./effects/effect-scope.js";
+import { settleQuestion } from "./inbox/kept-question.js";
 import { announceParentCommand, isCompiledGraph, namespaceOf } from "./internals.js";
 import { messageCodec } from "./message-codec.js";
 import { countCutShort } from "./node-climber.js";
@@ -102,6 +103,7 @@ async function answered(entry: NodeEntry, config: LangGraphRunnableConfig): Prom
   const isTask = around === undefined && !isTool;
   if (isTask) context.emit("node.started", reentry === undefined ? {} : { directive: reentry.directive.kind });
   throwIfStopped(config);
+  if (reentry?.question !== undefined) await settleQuestion(context, reentry.question, reentry.decisions.at(-1));
   cached?.prepare();
   const fresh = reentry === undefined && cached !== undefined ? await freshAnswer(cached, config) : undefined;
   const answer = fresh ?? (await withDeadline(entry, config));

@@ -62,6 +62,8 @@ const noticeSchema = z.object({
   attempts: count,
 } satisfies EachField<PendingNotice>);
 
+const resolutionSchema = z.object({ action: z.string(), by: z.string(), at: time, reason: z.string().optional() });
+
 const itemSchema = z.object({
   v: z.literal(1),
   id: z.string(),
@@ -83,7 +85,8 @@ const itemSchema = z.object({
   reminders: count,
   remindAt: time.optional(),
   overdue: z.literal(true).optional(),
-  resolution: z.object({ action: z.string(), by: z.string(), at: time, reason: z.string().optional() }).optional(),
+  answer: resolutionSchema.optional(),
+  resolution: resolutionSchema.optional(),
   plan: planSchema.optional(),
   askedAt: z.string().optional(),
   notices: z.array(noticeSchema).max(maxNotices).optional(),
@@ -169,12 +172,13 @@ function isAnswer(given: unknown): boolean {
 }
 
 function shown(item: InboxItem, limits: RedactLimits): InboxItem {
-  const { summary, request, resolution } = item;
+  const { summary, request, answer, resolution } = item;
   const text = (one: string) => redact(one, limits) as string;
   return {
     ...item,
     summary: text(summary),
     request: withSchemas(redact(request, limits), request),
+    ...(answer?.reason === undefined ? {} : { answer: { ...answer, reason: text(answer.reason) } }),
     ...(resolution?.reason === undefined ? {} : { resolution: { ...resolution, reason: text(resolution.reason) } }),
   };
 }

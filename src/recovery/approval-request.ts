@@ -4,13 +4,15 @@ import type { EffectEntry, EffectKind, StoredEffect } from "../core/effect-ports
 import { redact } from "../core/redact.js";
 import { shellQuote } from "../core/shell-quote.js";
 import { DecisionRefusedError } from "../errors/own-errors.js";
+import { aboutRequest, ownAnswer } from "./answer-formats.js";
 import { type ShownEffect, shownEffects } from "./effects-so-far.js";
+import type { ForeignFields } from "./foreign-fields.js";
 
 export const APPROVAL_ACTIONS = ["approve", "reject"] as const;
 export type ApprovalAction = (typeof APPROVAL_ACTIONS)[number];
 
 /** Everything a person needs to approve an effect. This is the value of the interrupt: plain data, redacted, versioned. */
-export interface ApprovalRequest {
+export interface ApprovalRequest extends Partial<ForeignFields> {
   readonly v: 1;
   readonly kind: "approval";
   /** Of the question, among those of all threads; the inbox knows it by this. */
@@ -140,7 +142,7 @@ export function isApprovalRequest(value: unknown): value is ApprovalRequest {
  * @throws DecisionRefusedError naming what does not fit and what would
  */
 export function checkApproval(request: ApprovalRequest, given: unknown): ApprovalAnswer {
-  const parsed = approvalSchema.safeParse(given);
+  const parsed = approvalSchema.safeParse(ownAnswer(given, aboutRequest(request)));
   const what = `Effect "${request.effect}" of node "${request.node}"`;
   if (!parsed.success) throw new DecisionRefusedError(`${what}: ${unfitApproval(parsed.error)}`);
   const { of = request.hash } = parsed.data;

@@ -2,11 +2,11 @@
  * The life of a question in the inbox, as pure changes of its item. Who makes a change writes it over the version it was
  * made of, so of several at once one is done.
  *
- *     pending ─┬─ answered ───────────────────────────────────────────────► resolved
+ *     pending ─┬─ answered ──► the thread has stored the answer ──────────► resolved
  *      │  ▲    ├─ the thread went on without an answer ──────────────────► withdrawn
- *      │  │    └─ time over on the last level, its default action done ──► expired
+ *      │  │    └─ time over on the last level ──► default action stored ──► expired
  *      │  │
- *      └──┴─ claimed, released, reminded, escalated to the next level, overdue
+ *      └──┴─ claimed, released, reminded, escalated to the next level, overdue; its answer was lost with a process
  */
 import { createHash } from "node:crypto";
 import { AUTOMATIC, type AuditEntry } from "../core/audit-ports.js";
@@ -28,6 +28,10 @@ interface Who {
 
 /** Undelivered notices that an item keeps: where nobody sends them, they must not grow for ever. */
 const keptNotices = 20;
+/** From an answer until the thread has stored it; by then it was, or its process is dead or slow. */
+const takingInMs = 60_000;
+const firstLookMs = 10 * 60_000;
+const rarestLookMs = 24 * 3_600_000;
 
 /** The same for the same question, however often its task is run again. */
 export function inboxId(threadId: string, taskId: string, question: number | string): string {
@@ -64,7 +68,7 @@ export function opened(given: NewItem, at: number): InboxChange {
 
 /** It is asked again, as if for the first time on its level. */
 export function reopened(stored: StoredInboxItem, at: number): InboxChange {
-  const again = { ...bare(stored), ...over, state: "pending", resolution: undefined } as const;
+  const again = { ...bare(stored), ...over, state: "pending" as const, resolution: undefined };
   const item = reached(again, levelOf(stored), at);
   return changed(
     stored,
@@ -101,8 +105,16 @@ export function released(stored: StoredInboxItem, who: Who): InboxChange {
   return changed(stored, { claim: undefined }, "inbox.released", who);
 }
 
-/** An answer was taken in. One that nobody has given is that of its expiry. */
-export function answered(stored: StoredInboxItem, { action, by, at, reason }: InboxResolution): InboxChange {
+/** An answer is taken in. Until the thread has stored it others are kept from the question. */
+export function answering(stored: StoredInboxItem, { action, by, at, reason }: InboxResolution): InboxChange {
+  const until = at + takingInMs;
+  const answer = defined({ action, by, at, reason });
+  const patch = { answer, claim: { by, until }, sweepAt: until };
+  return changed(stored, patch, "inbox.answered", { by, at, reason }, { action });
+}
+
+/** The thread has stored the answer. One that nobody has given is that of its expiry. */
+export function settled(stored: StoredInboxItem, { action, by, at, reason }: InboxResolution): InboxChange {
   const resolution = defined({ action, by, at, reason });
   const isExpiry = by === AUTOMATIC;
   const ended = { ...over, state: isExpiry ? "expired" : "resolved", resolution } as const;
@@ -110,8 +122,13 @@ export function answered(stored: StoredInboxItem, { action, by, at, reason }: In
   return changed(stored, ended, what, { by, at, reason }, { action }, isExpiry ? "expired" : "resolved");
 }
 
+/** The thread asks no more: it has stored an answer, or has gone on without one. */
+export function ended(stored: StoredInboxItem, at: number): InboxChange {
+  return stored.answer === undefined ? withdrawn(stored, { by: AUTOMATIC, at }) : settled(stored, stored.answer);
+}
+
 /** Nobody needs to answer any more. */
-export function withdrawn(stored: StoredInboxItem, who: Who): InboxChange {
+function withdrawn(stored: StoredInboxItem, who: Who): InboxChange {
   return changed(stored, { ...over, state: "withdrawn" }, "inbox.withdrawn", who, {}, "withdrawn");
 }
 
@@ -119,6 +136,8 @@ export function withdrawn(stored: StoredInboxItem, who: Who): InboxChange {
 export type InboxTurn =
   | { readonly kind: "nothing" }
   | { readonly kind: "change"; readonly change: InboxChange }
+  /** Nothing but when to look again. */
+  | { readonly kind: "look"; readonly item: InboxItem }
   /** After the change the default action is answered. */
   | { readonly kind: "expire"; readonly change: InboxChange; readonly decision: { readonly action: string } };
 
@@ -127,11 +146,15 @@ export function turnOf(stored: StoredInboxItem, nowMs: number, holdMs: number): 
   if (stored.state !== "pending" || stored.sweepAt === undefined || stored.sweepAt > nowMs) return { kind: "nothing" };
   const who = { by: AUTOMATIC, at: nowMs };
   const { dueAt, plan, level, overdue } = stored;
+  if (stored.answer !== undefined) {
+    // Whether it was lost is for whoever knows the thread to say.
+    return { kind: "look", item: { ...bare(stored), sweepAt: nowMs + takingInMs } };
+  }
   if (dueAt !== undefined && dueAt <= nowMs && overdue !== true) {
     if (!isLastLevel(stored)) return { kind: "change", change: escalated(stored, nowMs) };
     const { onExpiry } = plan ?? {};
     if (onExpiry === undefined) {
-      const late = looked({ ...bare(stored), overdue: true });
+      const late = looked({ ...bare(stored), overdue: true }, nowMs);
       return { kind: "change", change: changed(stored, late, "inbox.overdue", who, { level }, "overdue") };
     }
     const claim = { by: AUTOMATIC, until: nowMs + holdMs };
@@ -143,9 +166,9 @@ export function turnOf(stored: StoredInboxItem, nowMs: number, holdMs: number): 
     // From now on: whoever was away is not reminded of each time that was missed.
     const next = { ...bare(stored), remindAt: nowMs + remindEveryMs, reminders: stored.reminders + 1 };
     const details = { level, reminders: next.reminders };
-    return { kind: "change", change: changed(stored, looked(next), "inbox.reminded", who, details, "reminder") };
+    return { kind: "change", change: changed(stored, looked(next, nowMs), "inbox.reminded", who, details, "reminder") };
   }
-  return { kind: "change", change: changed(stored, looked(bare(stored)), "inbox.looked", who) };
+  return { kind: "look", item: looked(bare(stored), nowMs) };
 }
 
 /** The default action could not be done now. */
@@ -156,7 +179,7 @@ export function putOff(stored: StoredInboxItem, nowMs: number, untilMs: number, 
 
 /** The default action cannot be done at all: a person has to. */
 export function expiryFailed(stored: StoredInboxItem, nowMs: number, why: string): InboxChange {
-  const item = looked({ ...bare(stored), claim: undefined, overdue: true });
+  const item = looked({ ...bare(stored), claim: undefined, overdue: true }, nowMs);
   const details = { action: stored.plan?.onExpiry?.action };
   return changed(stored, item, "inbox.expiry_failed", { by: AUTOMATIC, at: nowMs, reason: why }, details, "failed");
 }
@@ -180,20 +203,20 @@ function isLastLevel({ level, plan }: InboxItem): boolean {
 /** The times of a level that is reached now. */
 function reached(item: Partial<Undefinable<InboxItem>>, level: InboxLevel | undefined, at: number): InboxItem {
   const { deadlineMs, remindEveryMs } = level ?? {};
-  return looked({
-    ...item,
-    dueAt: deadlineMs === undefined ? undefined : at + deadlineMs,
-    remindAt: remindEveryMs === undefined ? undefined : at + remindEveryMs,
-  } as InboxItem);
+  const dueAt = deadlineMs === undefined ? undefined : at + deadlineMs;
+  const remindAt = remindEveryMs === undefined ? undefined : at + remindEveryMs;
+  return looked({ ...item, dueAt, remindAt } as InboxItem, at);
 }
 
-/** With the time of the next turn. */
-function looked(item: Undefinable<InboxItem>): InboxItem {
-  const times = [item.overdue === true ? undefined : item.dueAt, item.remindAt].filter((time) => time !== undefined);
-  return defined({ ...item, sweepAt: times.length === 0 ? undefined : Math.min(...times) }) as unknown as InboxItem;
+/** With the time of the next turn: also of one that only looks whether the thread still asks, the older the rarer. */
+function looked(item: Undefinable<InboxItem>, now: number): InboxItem {
+  const { overdue, dueAt, remindAt, openedAt = now } = item;
+  const look = now + Math.min(rarestLookMs, Math.max(firstLookMs, now - openedAt));
+  const times = [overdue === true ? undefined : dueAt, remindAt, look].filter((time) => time !== undefined);
+  return defined({ ...item, sweepAt: Math.min(...times) }) as unknown as InboxItem;
 }
 
-const over = { claim: undefined, sweepAt: undefined, remindAt: undefined, overdue: undefined };
+const over = { answer: undefined, claim: undefined, sweepAt: undefined, remindAt: undefined, overdue: undefined };
 
 type Undefinable<T> = { [K in keyof T]: T[K] | undefined };
 

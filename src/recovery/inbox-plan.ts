@@ -11,7 +11,7 @@ const person = z.string().trim().min(1).max(200);
 export const levelSchema = z.strictObject({
   /** Mail addresses, or names that the channels know; none: whomever the channels tell by default. */
   to: z
-    .union([person, z.array(person).max(50)])
+    .union([person, z.array(person).max(50).readonly()])
     .default([])
     .transform((given) => (typeof given === "string" ? [given] : given)),
   /** How long they have; after it the next level is asked. Absent, and of the last level alone: for ever. */
@@ -40,6 +40,7 @@ const shapeOf = <T extends z.ZodType>(onExpiry: T) => ({
     .array(levelSchema)
     .min(1)
     .max(20)
+    .readonly()
     .default(() => [{ to: [] }]),
   /** What is answered when the time of the last level is over. Default: nothing, and the question stays open. */
   onExpiry: onExpiry.optional(),

@@ -6,14 +6,16 @@ import { redact, redactText } from "../core/redact.js";
 import { shellQuote } from "../core/shell-quote.js";
 import { DecisionRefusedError } from "../errors/own-errors.js";
 import type { ErrorReport } from "../errors/report.js";
+import { aboutRequest, ownAnswer } from "./answer-formats.js";
 import { ACTION_TEXTS, type Action, actionSchema, type Decision, decisionSchema } from "./decision.js";
 import { openEffects, type ShownEffect, shownEffects } from "./effects-so-far.js";
+import type { ForeignFields } from "./foreign-fields.js";
 import { inboxId } from "./inbox-life.js";
 import { affectedBy, planned, type Reach, type RollbackPlan } from "./rollback-plan.js";
 import { type Suggestion, suggestAction } from "./suggestion.js";
 
 /** Everything a person needs to decide. This is the value of the interrupt: plain data, redacted, versioned. */
-export interface InterventionRequest {
+export interface InterventionRequest extends Partial<ForeignFields> {
   readonly v: 1;
   readonly kind: "intervention";
   /** Of the question, among those of all threads; the inbox knows it by this. */
@@ -166,7 +168,8 @@ export function isInterventionRequest(value: unknown): value is InterventionRequ
  *
  * @throws DecisionRefusedError naming what does not fit and what would
  */
-export function checkDecision(request: InterventionRequest, given: unknown): Decision {
+export function checkDecision(request: InterventionRequest, answer: unknown): Decision {
+  const given = ownAnswer(answer, aboutRequest(request));
   const offered = request.actions.map((offer) => offer.action);
   const parsed = decisionSchema(offered, request.fallbacks).safeParse(given);
   if (parsed.success) {

@@ -9,6 +9,7 @@ import {
   createDatabase,
   createFolder,
   describeOnPostgres,
+  embeddedAt,
   hasPostgres,
   type TestDatabase,
   type TestFolder,
@@ -188,6 +189,7 @@ function attemptsIn({ status, waitingFor }: RunResult): string[] {
 // PostgreSQL shows everything; the other shows what is its own, that it is durable.
 describe.runIf(thorough || !hasPostgres)("attempts on an embedded Postgres", () => {
   const embedded = createFolder();
+  beforeAll(() => void embeddedAt(join(embedded.path, "data")));
   afterAll(() => embedded.remove());
   countsOn(() => `pglite:${join(embedded.path, "data")}`, { sample: hasPostgres });
 });

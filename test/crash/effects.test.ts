@@ -13,6 +13,7 @@ import {
   createDatabase,
   createFolder,
   describeOnPostgres,
+  embeddedAt,
   hasPostgres,
   type TestDatabase,
   type TestFolder,
@@ -202,6 +203,7 @@ describeOnPostgres("effects on PostgreSQL", () => {
 
 // Its folder is one process's at a time.
 describe.runIf(full || !hasPostgres)("effects on the embedded Postgres", () => {
+  beforeAll(() => void embeddedAt(join(folder.path, "data")));
   happenOnce(
     () => `pglite:${join(folder.path, "data")}`,
     [

@@ -8,6 +8,7 @@ import {
   createDatabase,
   createFolder,
   describeOnPostgres,
+  embeddedAt,
   hasPostgres,
   type TestDatabase,
   type TestFolder,
@@ -87,6 +88,7 @@ function expectOneSuperstepRepeated(times: Record<string, number>): void {
 
 describe.runIf(thorough || !hasPostgres)("embedded Postgres", () => {
   const embedded = createFolder();
+  beforeAll(() => void embeddedAt(join(embedded.path, "data")));
   afterAll(() => embedded.remove());
   killEverywhere(() => `pglite:${join(embedded.path, "data")}`, full ? { sync: 29, async: 47 } : { sync: 997 });
 });

@@ -8,6 +8,7 @@ import {
   createDatabase,
   createFolder,
   describeOnPostgres,
+  embeddedAt,
   hasPostgres,
   type TestDatabase,
   type TestFolder,
@@ -179,5 +180,6 @@ describeOnPostgres("a rollback on PostgreSQL", () => {
 
 // Its folder is one process's at a time.
 describe.runIf(full || !hasPostgres)("a rollback on the embedded Postgres", () => {
+  beforeAll(() => void embeddedAt(join(folder.path, "data")));
   isFinished(() => `pglite:${join(folder.path, "data")}`, [["keys", "rolled back", { atMost: 3 }]]);
 });

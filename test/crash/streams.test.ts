@@ -10,6 +10,7 @@ import {
   createDatabase,
   createFolder,
   describeOnPostgres,
+  embeddedAt,
   hasPostgres,
   type TestDatabase,
 } from "../support/databases.js";
@@ -115,6 +116,7 @@ function charactersIn(journal: string): number {
 
 describe.runIf(full || !hasPostgres)("long texts on an embedded Postgres", () => {
   const embedded = createFolder();
+  beforeAll(() => void embeddedAt(join(embedded.path, "data")));
   afterAll(() => embedded.remove());
   textsOn(() => `pglite:${join(embedded.path, "data")}`, full && !hasPostgres);
 });

@@ -8,6 +8,7 @@ import {
   createDatabase,
   createFolder,
   describeOnPostgres,
+  embeddedAt,
   hasPostgres,
   type TestDatabase,
   type TestFolder,
@@ -114,5 +115,6 @@ describeOnPostgres("a transaction on PostgreSQL", () => {
 
 // Its folder is one process's at a time.
 describe.runIf(full || !hasPostgres)("a transaction on the embedded Postgres", () => {
+  beforeAll(() => void embeddedAt(join(folder.path, "data")));
   isAllOrNothing(() => `pglite:${join(folder.path, "data")}`, { atMost: 3 });
 });

@@ -11,21 +11,26 @@ import { approvalHash } from "../../effects/approve-effect.js";
 import type { Approval, Verdict } from "../../effects/effect-request.js";
 import { isControlFlow } from "../../errors/control-flow.js";
 import { InvalidInputError } from "../../errors/own-errors.js";
+import { withForeign } from "../../recovery/answer-formats.js";
 import {
   type ApprovalAnswer,
   approvalRequest,
   approvalSchema,
   unfitApproval,
 } from "../../recovery/approval-request.js";
+import { foreignFields } from "../../recovery/foreign-fields.js";
 import { inboxId } from "../../recovery/inbox-life.js";
 import { answersOfTask, runInConfig } from "../attempt-internals.js";
-import { askedAgain, deadlineOf, keptQuestion, settleQuestion } from "../inbox/kept-question.js";
+import { askedAgain, deadlineOf, keptQuestion, noteAnswer, settleQuestion } from "../inbox/kept-question.js";
 import { nodesAround, unfitAnswer } from "../internals.js";
 import { isRollback } from "../rollback/open-rollback.js";
 import { type RunContext, THREAD_NAME_KEY } from "../run-context.js";
 
 import type { EffectPolicy } from "./effect-options.js";
 import { noteAsking, quiet, throwIfAsking } from "./turns.js";
+
+/** In our form, or in those of Agent Inbox and of LangChain's human-in-the-loop middleware. */
+const anyApproval = withForeign(approvalSchema, { kind: "approval" });
 
 /** @throws InvalidInputError where the effect's own `requireApproval` does not say whether */
 export function isApprovalNeeded({ name, requireApproval }: EffectPolicy, input: unknown): boolean {
@@ -100,7 +105,7 @@ export function approvalOf({ isNeeded, config, context, ledger, signal, plan }: 
       for (let number = open; number < answers.given.length; number += 1) {
         const isLast = number === answers.given.length - 1;
         const given = answers.given[number];
-        const answer = number === open && isLast ? fitting(given) : approvalSchema.safeParse(given).data;
+        const answer = number === open && isLast ? fitting(given) : anyApproval.safeParse(given).data;
         if (answer === undefined || (answer.of === undefined ? number !== open : answer.of !== hash)) continue;
         if (answer.of === undefined && (await others(entry)).inTask) continue;
         answers.keep();
@@ -146,9 +151,10 @@ export function approvalOf({ isNeeded, config, context, ledger, signal, plan }: 
       const node = [...(request.within ?? []), request.node].join("/");
       const item = await keptQuestion(context, config, { id, hash, kind, summary, node, request, plan });
       await askedAgain(context, item);
-      const shown = { ...request, ...deadlineOf(item) };
+      const asked = { ...request, ...deadlineOf(item) };
+      const shown = { ...asked, ...foreignFields(asked) };
       try {
-        runInConfig(config, () => interrupt(shown, { responseSchema: approvalSchema as never }));
+        runInConfig(config, () => interrupt(shown, { responseSchema: anyApproval as never }));
       } catch (error) {
         if (isControlFlow(error)) {
           noteAsking(config, error);
@@ -157,7 +163,8 @@ export function approvalOf({ isNeeded, config, context, ledger, signal, plan }: 
         throw error;
       }
     },
-    settle: (entry, verdict) => settleQuestion(context, itemOf(entry), verdict),
+    taken: (entry, verdict) => noteAnswer(context, itemOf(entry), verdict),
+    settle: (entry) => settleQuestion(context, itemOf(entry)),
     decided: ({ action, by }) =>
       context.emit("human.decided", { interventionId: task, failedNode: context.node, action, by }),
   };
@@ -165,13 +172,13 @@ export function approvalOf({ isNeeded, config, context, ledger, signal, plan }: 
 
 /** @throws where it does not fit: it can be for nothing else */
 function fitting(given: unknown): ApprovalAnswer {
-  const parsed = approvalSchema.safeParse(given);
+  const parsed = anyApproval.safeParse(given);
   if (parsed.success) return parsed.data;
   throw unfitAnswer(unfitApproval(parsed.error));
 }
 
 function isAnswer(given: unknown): boolean {
-  return approvalSchema.safeParse(given).success;
+  return anyApproval.safeParse(given).success;
 }
 
 function verdictOf({ action, by = "unnamed", reason }: ApprovalAnswer): Verdict {

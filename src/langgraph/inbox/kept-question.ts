@@ -2,8 +2,9 @@
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
 import { systemClock } from "../../core/clock.js";
 import type { InboxItem, InboxResolution, StoredInboxItem } from "../../core/inbox-ports.js";
+import { asError } from "../../errors/own-errors.js";
 import { changeItem } from "../../recovery/inbox-change.js";
-import { answered, type NewItem, opened, reopened } from "../../recovery/inbox-life.js";
+import { answering, type NewItem, opened, reopened, settled } from "../../recovery/inbox-life.js";
 import { ownFrames } from "../effects/effect-scope.js";
 import { type RunContext, THREAD_NAME_KEY } from "../run-context.js";
 
@@ -38,20 +39,46 @@ export async function keptQuestion(
 
 /** A question that was taken for answered is asked again: the answer was lost with its process, or was not for it. */
 export async function askedAgain({ persistence }: RunContext, item: StoredInboxItem | undefined): Promise<void> {
-  if (item === undefined || item.state === "pending") return;
+  if (item === undefined || (item.state === "pending" && item.answer === undefined)) return;
   const { item: again, note } = reopened(item, systemClock.now());
   await persistence?.inbox?.change(again, item.version, note);
 }
 
-/** Says of a question of this run that it was answered; once, however often the node is run again with the answer. */
-export async function settleQuestion(
+/** An answer to a question of this run is taken in; noted once, however often the node is run again with it. */
+export async function noteAnswer(
   { persistence }: RunContext,
   id: string,
-  answer: Omit<InboxResolution, "at">,
+  { action, by, reason }: { readonly action: string; readonly by: string; readonly reason?: string | undefined },
 ): Promise<void> {
   const { inbox } = persistence ?? {};
   if (inbox === undefined) return;
-  await changeItem(inbox, id, (item) => answered(item, { ...answer, at: systemClock.now() }));
+  const answer = { action, by, at: systemClock.now(), ...(reason === undefined ? {} : { reason }) };
+  await changeItem(inbox, id, (item) =>
+    item.answer?.action === action && item.answer.by === by ? undefined : answering(item, answer),
+  );
+}
+
+/**
+ * The thread has stored the answer to a question. Never rejects: what is not noted now is noted by the end of the run, or
+ * by a sweep.
+ *
+ * @param given default: the answer that was noted
+ */
+export async function settleQuestion(
+  { persistence }: RunContext,
+  id: string | undefined,
+  given?: Omit<InboxResolution, "at">,
+): Promise<void> {
+  const { inbox } = persistence ?? {};
+  if (inbox === undefined || id === undefined) return;
+  try {
+    await changeItem(inbox, id, (item) => {
+      const answer = item.answer ?? (given && { ...given, at: systemClock.now() });
+      return answer === undefined ? undefined : settled(item, answer);
+    });
+  } catch (error) {
+    process.emitWarning(`Question ${id} could not be noted as answered: ${asError(error).message}`, "InboxWarning");
+  }
 }
 
 /** Until when the people of the item's level have time, and what happens then; for the request that they are shown. */

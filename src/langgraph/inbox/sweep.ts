@@ -3,18 +3,17 @@
  * action is done. Any number of processes may sweep: each change is made by one of them.
  */
 
-import { AUTOMATIC } from "../../core/audit-ports.js";
 import { type Clock, systemClock } from "../../core/clock.js";
 import type { InboxStore, StoredInboxItem } from "../../core/inbox-ports.js";
 import type { Channel } from "../../core/notice-ports.js";
 import type { Persistence } from "../../core/ports.js";
 import { asError, ConfigError } from "../../errors/own-errors.js";
 import { changeItem, inboxOf } from "../../recovery/inbox-change.js";
-import { type InboxChange, turnOf, withdrawn } from "../../recovery/inbox-life.js";
+import { ended, type InboxChange, reopened, turnOf } from "../../recovery/inbox-life.js";
 import type { GraphLike } from "../threads/graph.js";
 import { expire } from "./expire.js";
+import { isGone, questionAt } from "./settle-inbox.js";
 import { tellPeople } from "./tell.js";
-import { isGone } from "./withdraw-gone.js";
 
 type FoundGraph = GraphLike | undefined;
 
@@ -126,15 +125,20 @@ async function tell({ persistence, inbox, options, clock, signal }: Sweep, repor
 /** @returns false where the item stays due */
 async function turned(sweep: Sweep, item: StoredInboxItem, report: SweepReport): Promise<boolean> {
   const { persistence, inbox, clock } = sweep;
-  if (isGone(item, (await persistence.threads.get(item.threadId))?.lastCheckpointId)) {
-    const gone = await changeItem(inbox, item.id, (stored) => withdrawn(stored, { by: AUTOMATIC, at: clock.now() }));
-    if (gone !== undefined) report.withdrawn += 1;
+  const known = await whatThreadSays(persistence, item, clock.now());
+  if (known !== "open") {
+    const change = (stored: StoredInboxItem) => (known === "over" ? ended : reopened)(stored, clock.now());
+    const changed = await changeItem(inbox, item.id, change);
+    if (changed?.state === "withdrawn") report.withdrawn += 1;
     return true;
   }
   const turn = turnOf(item, clock.now(), holdMs);
   switch (turn.kind) {
     case "nothing":
       return false;
+    case "look":
+      await inbox.change(turn.item, item.version);
+      return true;
     case "change":
       if ((await made(sweep, item, turn.change)) !== undefined) count(report, turn.change);
       return true;
@@ -178,6 +182,24 @@ function begin(
   );
   expiring.add(done);
   done.finally(() => expiring.delete(done));
+}
+
+/** From an answer until it is taken for lost where the thread has not stored it: longer than compensations take. */
+const lostAfterMs = 5 * 60_000;
+
+/** `over`: the thread does not ask any more. `lost`: it asks, though an answer was taken in, by a process that is dead by now. */
+async function whatThreadSays(
+  { threads, checkpointer }: Persistence,
+  item: StoredInboxItem,
+  nowMs: number,
+): Promise<"open" | "over" | "lost"> {
+  const { threadId, answer } = item;
+  if (isGone(item, (await threads.get(threadId))?.lastCheckpointId)) return "over";
+  if (answer === undefined) return "open";
+  const head = await checkpointer.getTuple({ configurable: { thread_id: threadId } });
+  const question = head === undefined ? "unknown" : questionAt(head, item);
+  if (question === "answered") return "over";
+  return question === "open" && nowMs - answer.at > lostAfterMs ? "lost" : "open";
 }
 
 async function graphOf({ graphs }: SweepOptions, name: string): Promise<FoundGraph> {

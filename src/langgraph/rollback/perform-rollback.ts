@@ -18,7 +18,7 @@ import {
   type RollbackReport,
 } from "../../recovery/rollback-plan.js";
 import type { RollbackScope } from "../../recovery/rollback-target.js";
-import { withdrawGone } from "../inbox/withdraw-gone.js";
+import { withdrawGone } from "../inbox/settle-inbox.js";
 import type { ThreadLock } from "../thread-lock.js";
 import { root } from "../threads/damage.js";
 import type { RunnableGraph } from "../threads/graph.js";

@@ -11,7 +11,7 @@ import { RollbackIncompleteError } from "../../errors/effect-errors.js";
 import { asError, DecisionRefusedError } from "../../errors/own-errors.js";
 import type { Decision } from "../../recovery/decision.js";
 import { changeItem } from "../../recovery/inbox-change.js";
-import { answered } from "../../recovery/inbox-life.js";
+import { settled } from "../../recovery/inbox-life.js";
 import type { InterventionRequest } from "../../recovery/intervention-request.js";
 import type { RollbackReport } from "../../recovery/rollback-plan.js";
 import { checkRange, type ParsedRange, rangeShape } from "../../recovery/rollback-target.js";
@@ -171,7 +171,7 @@ async function noteDecision(
   const { action, by = "unnamed", reason } = decision;
   const { audit, inbox } = persistenceOf(graph.checkpointer) ?? {};
   const resolution = { action, by, at: systemClock.now(), ...(reason === undefined ? {} : { reason }) };
-  if (inbox !== undefined) await changeItem(inbox, request.id, (item) => answered(item, resolution));
+  if (inbox !== undefined) await changeItem(inbox, request.id, (item) => settled(item, resolution));
   await audit?.append({
     v: 1,
     id: `${threadId}/${id}`,

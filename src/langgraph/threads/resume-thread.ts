@@ -7,6 +7,7 @@ import { type ApprovalAnswer, checkApproval } from "../../recovery/approval-requ
 import type { Decision } from "../../recovery/decision.js";
 import { checkDecision, type InterventionRequest } from "../../recovery/intervention-request.js";
 import { TAKEOVER_KEY } from "../attempt-history.js";
+import { settleInbox } from "../inbox/settle-inbox.js";
 import { hasInterrupt } from "../internals.js";
 import { decidedRollback, type Onward, undoneBeforeAbort } from "./automatic-rollback.js";
 import { type DamagePlan, damagePlan, ifDamage, isDamage, LAST_SOUND, wayBack } from "./damage.js";
@@ -112,8 +113,10 @@ export async function resumeResolved(
   }
   const standsStill =
     stored.status === "waiting_human" && stored.waitingFor.every((one) => one.perhapsAnswered !== true);
-  if (stored.status === "succeeded" || standsStill)
+  if (stored.status === "succeeded" || standsStill) {
+    await settleInbox(graph.checkpointer, stored);
     return goneOn(run, standing(ref, stored, stored.status as "waiting_human"));
+  }
   return await runToEnd(await asTakeover(run, stored), { input: null, resumed: true });
 }
 

@@ -9,7 +9,7 @@ import { RUN_HOLD, type RunHold } from "../../core/run-hold.js";
 import type { Category } from "../../errors/categories.js";
 import { rethrowControlFlow } from "../../errors/control-flow.js";
 import { asError, ResilienceError } from "../../errors/own-errors.js";
-import { withdrawGone } from "../inbox/withdraw-gone.js";
+import { settleInbox } from "../inbox/settle-inbox.js";
 import { ANSWER_REFUSED } from "../internals.js";
 import { FAULTS_KEY, THREAD_NAME_KEY } from "../run-context.js";
 import { type LockOptions, type ThreadLock, withThreadLock } from "../thread-lock.js";
@@ -172,7 +172,7 @@ async function outcome({ graph, ref, lock }: ThreadRun, endedBy: Error | undefin
     if (held)
       await persistenceOf(graph.checkpointer)?.threads.record({ threadId: ref.threadId, status, error: message });
     const { values, waitingFor, next, checkpointId } = inspection;
-    if (held) await withdrawGone(graph.checkpointer, ref.threadId, checkpointId);
+    if (held) await settleInbox(graph.checkpointer, inspection);
     return {
       ...ref,
       status,

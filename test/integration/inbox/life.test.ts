@@ -40,7 +40,7 @@ describe("a question in the inbox", () => {
       state: "resolved",
       resolution: { action: "retry", by: "ada", reason: "it is up again" },
     });
-    expect(await audited()).toEqual(["inbox.opened", "inbox.resolved"]);
+    expect(await audited()).toEqual(["inbox.opened", "inbox.answered", "inbox.resolved"]);
   });
 
   it("is resolved as well where LangGraph itself is given the answer", async () => {
@@ -184,6 +184,7 @@ describe("a question that nobody answers", () => {
       "inbox.escalated",
       "inbox.notified",
       "inbox.expiring",
+      "inbox.answered",
       "inbox.expired",
       "inbox.notified",
     ]);
