@@ -10,6 +10,7 @@ const layers = {
   recovery: ["errors", "core", "effects"],
   persistence: ["errors", "core"],
   observability: ["errors", "core"],
+  notifications: ["errors", "core", "policies"],
   chaos: ["errors", "core"],
   testing: ["errors", "core"],
   langgraph: ["errors", "core", "policies", "effects", "recovery"],

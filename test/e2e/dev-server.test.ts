@@ -14,6 +14,7 @@ import {
   embeddedAt,
   type TestDatabase,
 } from "../support/databases.js";
+import { thorough } from "../support/depth.js";
 import { runLgr, startLgr, startNpmRun, TINY, TINY_IN_CLONE, untilPrinted } from "../support/run-lgr.js";
 
 async function freePort(): Promise<number> {
@@ -153,6 +154,51 @@ function studio(
       config: mended,
     });
     expect(done).toMatchObject({ signed: "unsigned" });
+  });
+
+  describe("takes the answers of people:", () => {
+    const asked = async (): Promise<string> => {
+      const { thread_id: id } = await server.client.threads.create();
+      await server.client.runs.wait(id, "tiny", { input: { text: "ab" }, config: failing("sign") });
+      return id;
+    };
+    const answer = (id: string, resume: unknown): Promise<unknown> =>
+      server.client.runs.wait(id, "tiny", { command: { resume }, config: mended, raiseError: false });
+
+    const some = [
+      [{ action: "adjust", state: { doubled: "changed" } }, { signed: "changed by nobody" }],
+      [{ action: "provide", result: { signed: "by hand" } }, { signed: "by hand" }],
+      [{ action: "rollback" }, { signed: "abab by nobody" }],
+      [[{ type: "accept", args: null }], { signed: "abab by nobody" }],
+    ] as const;
+    const others = [
+      [{ action: "retry" }, { signed: "abab by nobody" }],
+      [{ action: "fallback", step: "unsigned" }, { signed: "unsigned" }],
+      [[{ type: "response", args: "fallback unsigned: not today" }], { signed: "unsigned" }],
+      [{ decisions: [{ type: "approve" }] }, { signed: "abab by nobody" }],
+    ] as const;
+    it.each([...some, ...(thorough ? others : [])])("%j", async (given, values) => {
+      expect(await answer(await asked(), given)).toMatchObject(values);
+    });
+
+    it("escalate, to somebody who then aborts", async () => {
+      const id = await asked();
+      const handedOn = await answer(id, { action: "escalate", to: "lead", by: "ann" });
+      expect(handedOn).toMatchObject({
+        __interrupt__: [{ value: { decisions: [{ action: "escalate", to: "lead" }] } }],
+      });
+      await answer(id, { action: "abort", by: "lead", reason: "not today" });
+      expect((await server.client.threads.get(id)).status).toBe("error");
+      expect((await server.client.threads.getState(id)).values).not.toHaveProperty("filed");
+    });
+
+    it("one that does not fit is refused, and the next counts", async () => {
+      const id = await asked();
+      await answer(id, { action: "dance" });
+      const state = await server.client.threads.getState(id);
+      expect(state.tasks[0]?.interrupts).toHaveLength(1);
+      expect(await answer(id, { action: "retry" })).toMatchObject({ signed: "abab by nobody" });
+    });
   });
 
   it("lets other processes at the threads as the database allows", async () => {
