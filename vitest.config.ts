@@ -7,22 +7,24 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const postgresServer = "test/support/postgres-server.ts";
 /** Compiles what tests start in processes of their own. */
 const compiled = "test/support/compiled.ts";
+/** Makes the embedded Postgres that tests begin with. */
+const embeddedTemplate = "test/support/embedded-template.ts";
 
 interface Kind {
+  /** Projects of one group run together, groups one after the other. */
+  readonly group: number;
   readonly timeoutMs?: number;
   readonly usesPostgres?: boolean;
   readonly startsProcesses?: boolean;
   /** The validation suite of LangGraph expects `describe` and `it` as globals. */
   readonly globals?: boolean;
-  /** Projects of one group run together, groups one after the other. */
-  readonly group: number;
   /** Default: the folder of test/ that it is named after. */
   readonly folders?: string;
   readonly exclude?: readonly string[];
 }
 
 /** Tests that talk HTTP to servers of their own, and to nothing else. */
-const HTTP = "integration/{models,langchain,provider}";
+const HTTP = "integration/{models,langchain,notifications,provider}";
 
 const kinds: Record<string, Kind> = {
   unit: { group: 0 },
@@ -44,7 +46,10 @@ const projects = Object.entries(kinds).map(
       // The files of a project share two processes, which load LangChain once and not for each file: they leave nothing behind.
       isolate: false,
       globals: kind.globals === true,
-      globalSetup: [...(kind.startsProcesses ? [compiled] : []), ...(kind.usesPostgres ? [postgresServer] : [])],
+      globalSetup: [
+        ...(kind.startsProcesses ? [compiled] : []),
+        ...(kind.usesPostgres ? [postgresServer, embeddedTemplate] : []),
+      ],
       testTimeout: kind.timeoutMs ?? 30_000,
       hookTimeout: kind.timeoutMs ?? 60_000,
       maxWorkers: 2,
@@ -67,6 +72,8 @@ export default defineConfig({
   test: {
     projects,
     pool: "forks",
+    // Each project transforms the sources by itself; by this only the first one does, and of a later run those that changed.
+    experimental: { fsModuleCache: true },
     reporters: report === undefined ? ["default"] : ["default", ["json", { outputFile: report }]],
   },
 });

@@ -9,6 +9,7 @@ import { addConvertCommand } from "./commands/convert.js";
 import { addDevCommand } from "./commands/dev.js";
 import { addEffectsCommand } from "./commands/effects.js";
 import { addHistoryCommand } from "./commands/history.js";
+import { addInboxCommand } from "./commands/inbox.js";
 import { addPruneCommand } from "./commands/prune.js";
 import { addResumeCommand } from "./commands/resume.js";
 import { addRollbackCommand } from "./commands/rollback.js";
@@ -36,18 +37,25 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
 });
 
+program.commandsGroup("Threads:");
 addRunCommand(program);
 addResumeCommand(program);
 addThreadsCommand(program);
 addHistoryCommand(program);
+program.commandsGroup("People:");
+addInboxCommand(program);
+addAuditCommand(program);
+program.commandsGroup("What was done outside:");
 addEffectsCommand(program);
 addRollbackCommand(program);
-addAuditCommand(program);
+program.commandsGroup("Operation:");
+addBreakersCommand(program);
 addPruneCommand(program);
 addConvertCommand(program);
-addBreakersCommand(program);
-addChaosCommand(program);
+program.commandsGroup("Development:");
 addDevCommand(program);
+addChaosCommand(program);
+program.commandsGroup("Help:").helpCommand("help [command]", "show the help of a command");
 for (const command of program.commands) command.exitOverride().showHelpAfterError("(--help shows the options)");
 
 try {

@@ -63,6 +63,7 @@ function resultLines(result: RunResult, message: string | undefined): string[] {
         ...result.waitingFor.flatMap((one) =>
           requestLines(one, result.name ?? result.threadId, result.waitingFor.length > 1),
         ),
+        ...inboxHint(result.waitingFor),
       ];
     case "paused":
       return [`Paused before ${result.next.join(", ")}, as the graph says. Go on with:  ${lgr} resume ${thread}`];
@@ -88,4 +89,10 @@ function resultLines(result: RunResult, message: string | undefined): string[] {
     case "drained":
       return [`Stopped; nothing is lost. Go on with:  ${lgr} resume ${thread}`];
   }
+}
+
+/** Questions of older versions, and those of a graph's own interrupts, are not in the inbox. */
+function inboxHint(waitingFor: RunResult["waitingFor"]): string[] {
+  const isKept = waitingFor.some(({ request, approval }) => (request ?? approval)?.id !== undefined);
+  return isKept ? [`With the open questions of all threads:  ${commandName()} inbox`] : [];
 }

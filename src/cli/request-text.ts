@@ -12,12 +12,23 @@ import { commandName } from "./command-name.js";
 import { effectResult } from "./effect-text.js";
 import { valueLines } from "./value-lines.js";
 
+/** The command line that answers a question, but for the answer: `lgr resume q3`, and what is to stand at its end. */
+export interface AnswerCommand {
+  readonly command: string;
+  readonly ending: string;
+}
+
 /** @param oneOfSeveral whether the commands must say which question they answer */
 export function requestLines(question: PendingInterrupt, thread: string, oneOfSeveral: boolean): string[] {
+  const ending = oneOfSeveral ? ` --question ${question.id.slice(0, 8)}` : "";
+  return questionLines(question, { command: `${commandName()} resume ${shellQuote(thread)}`, ending });
+}
+
+/** @param by undefined: it can be answered no more */
+export function questionLines(question: PendingInterrupt, by: AnswerCommand | undefined): string[] {
   const { request, approval } = question;
-  const which = oneOfSeveral ? ` --question ${question.id.slice(0, 8)}` : "";
-  if (approval !== undefined) return approvalLines(approval, thread, which);
-  if (request === undefined) return foreignQuestion(question, thread, which);
+  if (approval !== undefined) return approvalLines(approval, by);
+  if (request === undefined) return foreignQuestion(question, by);
   return [
     `A person is needed: ${request.summary}`,
     "",
@@ -35,11 +46,7 @@ export function requestLines(question: PendingInterrupt, thread: string, oneOfSe
       : [
           `Last checkpoint: ${request.checkpoint.id}${request.checkpoint.step === undefined ? "" : ` (step ${request.checkpoint.step})`}`,
         ]),
-    `Suggested:       ${request.suggestion.action} (${request.suggestion.reason})`,
-    "",
-    "What you can do:",
-    ...commandLines(request, which, thread),
-    "",
+    ...(by === undefined ? [] : toDoLines(request, by)),
   ];
 }
 
@@ -62,13 +69,10 @@ function decisionLines({ decisions }: InterventionRequest): string[] {
   return ["What people decided:", ...lines, ""];
 }
 
-function approvalLines(approval: ApprovalRequest, thread: string, which: string): string[] {
+function approvalLines(approval: ApprovalRequest, by: AnswerCommand | undefined): string[] {
   const rows = approval.actions.map(({ action, description }) => {
     const why = action === "reject" ? ' --reason "why"' : "";
-    return [
-      `  ${commandName()} resume ${shellQuote(thread)} --action ${action} --of ${approval.hash}${why}${which}`,
-      description,
-    ] as const;
+    return [`  ${by?.command} --action ${action} --of ${approval.hash}${why}${by?.ending}`, description] as const;
   });
   return [
     `Approval is needed: ${approval.summary}`,
@@ -77,9 +81,7 @@ function approvalLines(approval: ApprovalRequest, thread: string, which: string)
     ...inputLines(approval.input).map((line) => `  ${line}`),
     "",
     ...effectLines(approval),
-    "What you can do:",
-    ...aligned(rows),
-    "",
+    ...(by === undefined ? [] : ["What you can do:", ...aligned(rows), ""]),
   ];
 }
 
@@ -110,15 +112,12 @@ function rollbackLines({ rollback }: InterventionRequest): string[] {
   return lines.length === 0 ? [] : ["A rollback of the step:", ...lines, ""];
 }
 
-function commandLines(request: InterventionRequest, which: string, thread: string): string[] {
+function toDoLines(request: InterventionRequest, { command, ending }: AnswerCommand): string[] {
   const rows = request.actions.map(
-    (offer) =>
-      [
-        `  ${commandName()} resume ${shellQuote(thread)} ${example(offer.action, request)}${which}`,
-        offer.description,
-      ] as const,
+    ({ action, description }) => [`  ${command} ${example(action, request)}${ending}`, description] as const,
   );
-  return aligned(rows);
+  const { action, reason } = request.suggestion;
+  return [`Suggested:       ${action} (${reason})`, "", "What you can do:", ...aligned(rows), ""];
 }
 
 function aligned(rows: readonly (readonly [command: string, text: string])[]): string[] {
@@ -151,10 +150,10 @@ function inputLines(input: unknown): string[] {
     : [JSON.stringify(input) ?? String(input)];
 }
 
-function foreignQuestion(question: PendingInterrupt, thread: string, which: string): string[] {
+function foreignQuestion({ node, value }: PendingInterrupt, by: AnswerCommand | undefined): string[] {
   return [
-    `Node "${question.node}" asks: ${JSON.stringify(redact(question.value))}`,
-    `  ${commandName()} resume ${shellQuote(thread)} --answer '<json>'${which}`,
+    `Node "${node}" asks: ${JSON.stringify(redact(value))}`,
+    ...(by === undefined ? [] : [`  ${by.command} --answer '<json>'${by.ending}`]),
     "",
   ];
 }

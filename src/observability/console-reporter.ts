@@ -98,12 +98,35 @@ function lineOf(event: ResilienceEvent, paint: Paint): string | undefined {
         : `${paint("yellow", "↶")} rolls back (${event.scope}): ${event.effects} ${event.effects === 1 ? "effect" : "effects"} to undo`;
     case "rollback.finished":
       return `${paint(event.outcome === "done" ? "green" : "red", "↶")} rolled back (${event.scope}): ${event.undone} undone${event.outcome === "done" ? "" : `, ${event.failed} could not be`}`;
+    case "inbox.swept": {
+      const done = SWEPT[event.what];
+      return done && `${paint(done.style, "?")} question ${event.item.slice(0, 8)} ${done.text}`;
+    }
+    case "inbox.notified":
+      return paint(
+        "dim",
+        `people were told of question ${event.item.slice(0, 8)} by ${event.channel} (${event.event})`,
+      );
+    case "inbox.notify_failed":
+      return `${paint("yellow", "✗")} people could not be told of question ${event.item.slice(0, 8)} by ${event.channel} (${event.event}); it is ${event.gaveUp ? "not tried again" : "tried again later"}: ${redactText(event.message)}`;
     case "human.requested":
       return `${paint("yellow", "?")} a person is asked about ${paint("bold", event.failedNode)}`;
     case "human.decided":
       return `${paint("cyan", "!")} ${event.by} decided for ${paint("bold", event.failedNode)}: ${event.action}`;
   }
 }
+
+/** What a sweep did about a question, by its name in the audit log; the rest is of no interest. */
+const SWEPT: Readonly<Record<string, { readonly text: string; readonly style: "yellow" | "red" | "cyan" }>> = {
+  "inbox.reminded": { text: "still waits: its people were reminded", style: "yellow" },
+  "inbox.escalated": { text: "was handed to the next level", style: "yellow" },
+  "inbox.overdue": { text: "is overdue", style: "red" },
+  "inbox.withdrawn": { text: "is not asked any more", style: "cyan" },
+  "inbox.expiring": { text: "was not answered in time: its default action is being done", style: "yellow" },
+  "inbox.expired": { text: "was answered by its default action", style: "cyan" },
+  "inbox.failed": { text: "has a default action that could not be done: a person has to answer", style: "red" },
+  "inbox.put_off": { text: "has a default action that could not be done now: it is tried again", style: "yellow" },
+};
 
 function outcomeLine(outcome: string, message: string | undefined, paint: Paint): string {
   const style = outcome === "succeeded" ? "green" : outcome === "failed" || outcome === "aborted" ? "red" : "yellow";

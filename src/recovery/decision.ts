@@ -6,7 +6,7 @@ import { givenTarget, ROLLBACK_SCOPES, type RollbackScope, type RollbackTarget }
 export const ACTIONS = ["retry", "adjust", "fallback", "provide", "rollback", "escalate", "abort"] as const;
 export type Action = (typeof ACTIONS)[number];
 
-interface Signature {
+export interface Signature {
   /** Who answers; for the audit. */
   readonly by?: string | undefined;
   readonly reason?: string | undefined;

@@ -8,7 +8,7 @@ const longestMs = 10 * 365 * 24 * 3_600_000;
 const ms = z.number().min(1000, "has to be a second at least: it is in milliseconds").max(longestMs);
 const person = z.string().trim().min(1).max(200);
 
-export const levelSchema = z.strictObject({
+const levelSchema = z.strictObject({
   /** Mail addresses, or names that the channels know; none: whomever the channels tell by default. */
   to: z
     .union([person, z.array(person).max(50).readonly()])

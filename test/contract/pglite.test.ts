@@ -5,13 +5,13 @@ import { openPersistence, type Persistence } from "langgraph-resilience";
 import { persistenceContract } from "langgraph-resilience/testing";
 import * as test from "vitest";
 import { afterAll, beforeAll } from "vitest";
-import { createFolder } from "../support/databases.js";
+import { createFolder, embeddedAt } from "../support/databases.js";
 import { appendOnlyContract } from "./append-only-contract.js";
 import { crashPointsContract, ownStores } from "./stores-contract.js";
 
-// Starting an embedded Postgres takes seconds, so one serves the file, and each caller gets a schema of its own.
+// Starting an embedded Postgres takes its time, so one serves the file, and each caller gets a schema of its own.
 const folder = createFolder();
-const address = `pglite:${folder.path}/data`;
+const address = embeddedAt(`${folder.path}/data`);
 const keeper = openPersistence(address);
 beforeAll(() => keeper.ready(), 60_000);
 afterAll(async () => {

@@ -84,8 +84,10 @@ export function crashPointsContract(
     ["inbox.open", () => stores().inbox.open(question), () => stores().inbox.get(question.id)],
     [
       "inbox.change",
-      () => stores().inbox.change({ ...question, state: "resolved" }, 1),
-      async () => (await stores().inbox.get(question.id))?.state === "resolved",
+      () =>
+        stores().inbox.change({ ...question, state: "resolved" }, 1, newAuditEntry({ threadId: question.threadId })),
+      async () =>
+        (await stores().inbox.get(question.id))?.state === "resolved" && (await loggedOf(question.threadId)()) === 1,
     ],
     ["ledger.move.intended", () => stores().ledger.move(intended, []), effectState],
     [

@@ -1,6 +1,6 @@
 /** A database of its own for each test file, and a folder of its own for each embedded one. */
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, rmSync } from "node:fs";
+import { constants, cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
@@ -54,4 +54,10 @@ export interface TestFolder {
 export function createFolder(): TestFolder {
   const path = mkdtempSync(join(tmpdir(), "lgr-test-"));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** Of an embedded database in a folder that is yet to be made, past its first start, which takes seconds. */
+export function embeddedAt(path: string): string {
+  cpSync(inject("embeddedTemplate"), path, { recursive: true, mode: constants.COPYFILE_FICLONE });
+  return `pglite:${path}`;
 }

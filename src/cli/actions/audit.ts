@@ -1,9 +1,10 @@
 import type { AuditFilter, AuditLog, StoredAuditEntry } from "../../core/audit-ports.js";
 import { systemClock } from "../../core/clock.js";
 import type { Persistence } from "../../core/ports.js";
-import { redact, redactText } from "../../core/redact.js";
+import { redact } from "../../core/redact.js";
 import { threadIdOf } from "../../core/thread-id.js";
 import { ConfigError } from "../../errors/own-errors.js";
+import { auditHead, auditTail } from "../audit-rows.js";
 import { type CommandScope, type GlobalOptions, withScope } from "../command-scope.js";
 import { positiveInteger, timeMs } from "../option-values.js";
 import { table } from "../table.js";
@@ -14,9 +15,6 @@ export interface AuditFlags {
   readonly since?: string;
   readonly limit: string;
 }
-
-/** Characters of a reason or of details on a terminal; --json has more. */
-const maxText = 80;
 
 export async function audit(thread: string | undefined, flags: AuditFlags, global: GlobalOptions): Promise<void> {
   const filter: AuditFilter = {
@@ -59,21 +57,18 @@ async function print(
     return;
   }
   if (thread !== undefined) {
-    const rows = entries.map((entry) => [...head(entry), ...tail(entry)]);
+    const rows = entries.map((entry) => [...auditHead(entry), ...auditTail(entry)]);
     for (const line of table(["WHEN", "WHO", "WHAT", "WHY", "DETAILS"], rows)) output.line(line);
     return;
   }
   const names = await namesOf(persistence, entries);
-  const rows = entries.map((entry) => [...head(entry), names.get(entry.threadId ?? "") ?? "", ...tail(entry)]);
+  const rows = entries.map((entry) => [
+    ...auditHead(entry),
+    names.get(entry.threadId ?? "") ?? "",
+    ...auditTail(entry),
+  ]);
   for (const line of table(["WHEN", "WHO", "WHAT", "THREAD", "WHY", "DETAILS"], rows)) output.line(line);
 }
-
-const head = ({ at, by, what }: StoredAuditEntry): string[] => [new Date(at).toISOString(), by, what];
-
-const tail = ({ reason, details }: StoredAuditEntry): string[] => [
-  oneLine(redactText(reason ?? "")),
-  details === undefined ? "" : oneLine(JSON.stringify(redact(details))),
-];
 
 /** What people call the threads: their names, and their IDs where they have none or are deleted. */
 async function namesOf({ threads }: Persistence, entries: readonly StoredAuditEntry[]) {
@@ -83,9 +78,4 @@ async function namesOf({ threads }: Persistence, entries: readonly StoredAuditEn
     names.set(threadId, (await threads.get(threadId))?.name ?? threadId);
   }
   return names;
-}
-
-function oneLine(text: string): string {
-  const line = text.replace(/\s+/g, " ").trim();
-  return line.length > maxText ? `${line.slice(0, maxText - 1)}…` : line;
 }

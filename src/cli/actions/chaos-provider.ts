@@ -5,12 +5,12 @@ import { describeFault } from "../../chaos/faults.js";
 import { type FaultyProvider, startFaultyProvider } from "../../chaos/faulty-provider.js";
 import { type FaultyProviderOptions, parseScriptFile } from "../../chaos/provider-options.js";
 import type { RequestOutcome, SeenRequest } from "../../chaos/request-log.js";
-import { systemClock } from "../../core/clock.js";
 import { redact } from "../../core/redact.js";
 import { ConfigError } from "../../errors/own-errors.js";
 import type { GlobalOptions } from "../command-scope.js";
 import { EXIT } from "../exit-codes.js";
 import { createOutput, type Output } from "../output.js";
+import { pause, stopRequest } from "../until-stopped.js";
 
 export interface ChaosProviderFlags {
   readonly port?: string;
@@ -151,18 +151,9 @@ function printSummary(output: Output, { requests, remaining }: FaultyProvider): 
   );
 }
 
-/** Ctrl-C, SIGTERM, or the end of the terminal. */
 async function untilStopped(): Promise<void> {
-  const stopped = new AbortController();
-  const stop = () => stopped.abort();
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  for (const signal of signals) process.once(signal, stop);
-  try {
-    // The wait also keeps the process alive, which the provider itself does not.
-    await systemClock.sleep(Number.POSITIVE_INFINITY, stopped.signal);
-  } catch {
-    // The only rejection is the end of the wait.
-  } finally {
-    for (const signal of signals) process.off(signal, stop);
-  }
+  const stop = stopRequest();
+  // The wait also keeps the process alive, which the provider itself does not.
+  await pause(Number.POSITIVE_INFINITY, stop.signal);
+  stop.dispose();
 }

@@ -1,4 +1,3 @@
-import { userInfo } from "node:os";
 import { systemClock } from "../../core/clock.js";
 import type { StoredEffect } from "../../core/effect-ports.js";
 import { redact } from "../../core/redact.js";
@@ -10,6 +9,7 @@ import { commandName } from "../command-name.js";
 import { type CommandScope, type GlobalOptions, withScope } from "../command-scope.js";
 import { effectResult } from "../effect-text.js";
 import { jsonOption } from "../json-option.js";
+import { personOf } from "../person.js";
 import { storedThread } from "../stored-thread.js";
 import { table } from "../table.js";
 
@@ -45,7 +45,7 @@ async function outcomeOf(flags: EffectsFlags): Promise<EffectOutcome | undefined
     throw new ConfigError(
       `--settle ${settle}: say what came of it, with one of --happened '<receipt>', --did-not-happen and --undone`,
     );
-  const signed = { by: as ?? userInfo().username, ...(reason === undefined ? {} : { reason }) };
+  const signed = { by: personOf(as), ...(reason === undefined ? {} : { reason }) };
   if (undone !== undefined) return { undone, ...signed };
   if (happened === undefined) return { happened: false, ...signed };
   return {

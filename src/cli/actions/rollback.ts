@@ -1,4 +1,3 @@
-import { userInfo } from "node:os";
 import { CancelledError, ConfigError } from "../../errors/own-errors.js";
 import { planRollback, rollback } from "../../langgraph/rollback/rollback.js";
 import type { PlannedEffect, RollbackPlan, RollbackReport } from "../../recovery/rollback-plan.js";
@@ -8,6 +7,7 @@ import { type GlobalOptions, withScope } from "../command-scope.js";
 import { EXIT } from "../exit-codes.js";
 import { waitMsOf } from "../option-values.js";
 import type { Output } from "../output.js";
+import { personOf } from "../person.js";
 import { inTurn } from "../thread-in-turn.js";
 
 export interface RollbackFlags {
@@ -75,7 +75,7 @@ export async function untilStopped<T>(finishBy: string, work: (signal: AbortSign
 }
 
 export function signedBy({ as, reason }: Pick<RollbackFlags, "as" | "reason">) {
-  return { by: as ?? userInfo().username, ...(reason === undefined ? {} : { reason }) };
+  return { by: personOf(as), ...(reason === undefined ? {} : { reason }) };
 }
 
 /** Undefined where the flags name nothing: one that was interrupted is to be finished. */

@@ -130,6 +130,7 @@ async function turned(sweep: Sweep, item: StoredInboxItem, report: SweepReport):
     const change = (stored: StoredInboxItem) => (known === "over" ? ended : reopened)(stored, clock.now());
     const changed = await changeItem(inbox, item.id, change);
     if (changed?.state === "withdrawn") report.withdrawn += 1;
+    if (changed !== undefined) emit(persistence, changed, `inbox.${known === "lost" ? "reopened" : changed.state}`);
     return true;
   }
   const turn = turnOf(item, clock.now(), holdMs);

@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { thorough } from "../../support/depth.js";
 import { codeBlocks } from "../../unit/docs/code-blocks.js";
 
 /**
@@ -32,6 +33,7 @@ const importedByExample = [...(example ?? "").matchAll(/from "((?:@[^/"]+\/)?[^/
 const isOptional = (name: string) => manifest.peerDependenciesMeta[name]?.optional === true;
 
 beforeAll(() => {
+  if (!thorough) return;
   run("npm", ["pack", "--pack-destination", folder], root);
   const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz"));
   const needed = Object.keys(manifest.peerDependencies).filter((name) => !isOptional(name));
@@ -65,7 +67,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-describe("the packed library in an app of its own", () => {
+describe.runIf(thorough)("the packed library in an app of its own", () => {
   it("holds what is needed and no sources, tests or graphs", () => {
     const installed = join(app, "node_modules", "langgraph-resilience");
     const files = readdirSync(installed, { recursive: true, encoding: "utf8" });

@@ -42,3 +42,21 @@ describe("what is said of a failed run", () => {
     expect(printed({ checkpointId: "c" })).toContain("lgr resume q3");
   });
 });
+
+describe("what is said of a thread that waits", () => {
+  const question = { id: "1", node: "n", value: { why: "?" } };
+  const asked = (id: string | undefined) => ({
+    ...question,
+    approval: { v: 1, kind: "approval", id, summary: "", input: {}, actions: [], hash: "feed" } as never,
+  });
+
+  it("names the inbox once, where its questions are", () => {
+    const text = printed({ status: "waiting_human", waitingFor: [asked("a"), asked("b")] });
+    expect(text.match(/lgr inbox/g)).toHaveLength(1);
+  });
+
+  it("does not name it for interrupts of the graph's own, and for questions from before there was one", () => {
+    const text = printed({ status: "waiting_human", waitingFor: [question, asked(undefined)] });
+    expect(text).not.toContain("inbox");
+  });
+});
