@@ -44,7 +44,10 @@ export interface PendingNotice {
   readonly at: number;
   /** Channels that have told them, or have given up. */
   readonly done: readonly string[];
+  /** Tries that failed. */
   readonly attempts: number;
+  /** When it is tried again; absent: it was not tried yet. */
+  readonly nextAt?: number;
 }
 
 /** One question. */
@@ -93,8 +96,10 @@ export interface InboxItem {
   readonly askedAt?: string;
   /** Oldest first. */
   readonly notices?: readonly PendingNotice[];
-  /** When the next of them is to be sent; absent: none is. */
+  /** When the next of them is to be sent, and not before `tellingUntil`; absent: none is. */
   readonly notifyAt?: number;
+  /** Until when the process that sends them has them to itself, also those that come meanwhile; absent: none does. */
+  readonly tellingUntil?: number;
 }
 
 /** `version` grows with each change; 1 at first. */

@@ -17,7 +17,7 @@ import { interruptCounter } from "./attempt-internals.js";
 import { sealReentry } from "./envelope.js";
 import { ownRollback, undoneFirst } from "./human-undo.js";
 import { askedAgain, deadlineOf, keptQuestion, noteAnswer, settleQuestion } from "./inbox/kept-question.js";
-import { nodesAround } from "./internals.js";
+import { answerRefused, nodesAround } from "./internals.js";
 import { isRollback } from "./rollback/open-rollback.js";
 import { type RunContext, runContextOf, THREAD_NAME_KEY } from "./run-context.js";
 
@@ -76,8 +76,7 @@ export function humanIntervention(
       const question = interruptCounter(config) + 1;
       const shown = { effects: await effectsOf(context), refused, automatic, question };
       const asked = interventionRequest(failure, actions, { ...requestContext(config), ...shown });
-      // What whoever runs the thread sees to is no question to people yet.
-      const item = automatic === undefined ? await kept(asked, plan, escalated, context, config) : undefined;
+      const item = await kept(asked, plan, escalated, context, config);
       const timed = { ...asked, ...deadlineOf(item) };
       const decision = await ask({ ...timed, ...foreignFields(timed) }, item, context, config);
       if (decision.action === ASK_INSTEAD) {
@@ -103,6 +102,9 @@ function takenBack(failure: FailureRecord): Command {
   return act({ ...failure, rolledBack: (failure.rolledBack ?? 0) + 1 }, { action: "retry" }, { node: "", level: 0 });
 }
 
+/** A rollback that is made by whoever runs the thread has begun by then. */
+const automaticMs = 60_000;
+
 /** The question in the inbox, under which people of all threads find it. */
 function kept(
   request: InterventionRequest,
@@ -114,7 +116,10 @@ function kept(
   const { id, hash, kind, summary } = request;
   const node = [...(request.within ?? []), request.node].join("/");
   const handedOn = { level: escalated?.level, assignee: escalated?.to };
-  return keptQuestion(context, config, { id, hash, kind, summary, node, request, plan, ...handedOn });
+  // What whoever runs the thread sees to is no question to people yet.
+  const tellAfterMs = request.automatic === undefined ? 0 : automaticMs;
+  const given = { id, hash, kind, summary, node, request, plan, ...handedOn };
+  return keptQuestion(context, config, given, { tellAfterMs });
 }
 
 /** A question without them is better than none. */
@@ -145,8 +150,10 @@ async function ask(
       responseSchema: (request.automatic === undefined ? decision : z.union([decision, askInstead])) as never,
     });
   } catch (error) {
+    const refused = answerRefused(error);
+    if (refused !== undefined) throw refused;
+    if (isControlFlow(error)) await askedAgain(context, item);
     if (isControlFlow(error) && request.automatic === undefined) {
-      await askedAgain(context, item);
       context.emit("human.requested", { interventionId: taskId(config), failedNode: request.node });
     }
     throw error;

@@ -264,6 +264,15 @@ export function interruptsOf(
     );
 }
 
+/** Whether a person has ended the run here. Assumption: a task's error is a pending write, with name and message. */
+export function wasAborted(
+  pendingWrites: readonly (readonly [taskId: string, channel: string, value: unknown])[],
+): boolean {
+  return pendingWrites.some(
+    ([, channel, error]) => channel === "__error__" && (error as { name?: unknown } | null)?.name === "RunAbortedError",
+  );
+}
+
 /**
  * How many questions of each task of a checkpoint were answered, although the task did not end. Assumption: the answers
  * of a task are one pending write, a list of them.

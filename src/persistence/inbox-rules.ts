@@ -60,6 +60,7 @@ const noticeSchema = z.object({
   at: time,
   done: z.array(z.string()),
   attempts: count,
+  nextAt: time.optional(),
 } satisfies EachField<PendingNotice>);
 
 const resolutionSchema = z.object({ action: z.string(), by: z.string(), at: time, reason: z.string().optional() });
@@ -91,6 +92,7 @@ const itemSchema = z.object({
   askedAt: z.string().optional(),
   notices: z.array(noticeSchema).max(maxNotices).optional(),
   notifyAt: time.optional(),
+  tellingUntil: time.optional(),
 } satisfies EachField<InboxItem>);
 
 const limit = z.int().min(1);

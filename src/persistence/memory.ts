@@ -7,6 +7,7 @@ import {
   MemorySaver,
   type PendingWrite,
 } from "@langchain/langgraph-checkpoint";
+import { settleBeforeClose } from "../core/before-close.js";
 import { systemClock } from "../core/clock.js";
 import { createEventBus } from "../core/events.js";
 import { registerCheckpointer } from "../core/persistence-of.js";
@@ -108,7 +109,7 @@ export const memoryPlugin: PersistencePlugin = {
       events,
       description: "memory of this process (lost when it ends)",
       ready: async () => {},
-      close: async () => {},
+      close: () => settleBeforeClose(persistence),
     };
     registerCheckpointer(persistence.checkpointer, persistence);
     return persistence;

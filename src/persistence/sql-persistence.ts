@@ -117,7 +117,7 @@ export function openSqlPersistence(source: SqlSource): Persistence {
       });
     },
     async close() {
-      if (opening !== undefined && !closed) await settleBeforeClose(persistence);
+      if (!closed) await settleBeforeClose(persistence, opening !== undefined);
       await background?.stop();
       closed = true;
       closing.abort();

@@ -78,7 +78,7 @@ export function actionSchema(action: Action, fallbacks: readonly string[]): z.Zo
         ...signature,
       });
     case "escalate":
-      return z.strictObject({ action: z.literal(action), to: z.string().optional(), ...signature });
+      return z.strictObject({ action: z.literal(action), to: z.string().min(1).optional(), ...signature });
     case "abort":
       return z.strictObject({ action: z.literal(action), compensate: z.boolean().optional(), ...signature });
     case "retry":

@@ -1,25 +1,27 @@
 /** What people and processes do to the items of an inbox, however many at once. */
 import { AUTOMATIC } from "../core/audit-ports.js";
 import { type Clock, systemClock } from "../core/clock.js";
-import type { InboxItem, InboxStore, StoredInboxItem } from "../core/inbox-ports.js";
+import type { InboxItem, InboxState, InboxStore, StoredInboxItem } from "../core/inbox-ports.js";
 import type { Persistence } from "../core/ports.js";
 import { ConfigError, DecisionRefusedError } from "../errors/own-errors.js";
-import { claimed, expiresAt, holderOf, type InboxChange, released } from "./inbox-life.js";
+import { claimed, holderOf, type InboxChange, released } from "./inbox-life.js";
 
 /**
- * Changes a pending item as it is by then, however many change it at once.
+ * Changes an item as it is by then, however many change it at once.
  *
  * @param change undefined where nothing is to be changed
- * @returns as it is then; undefined when there is none, or it is not pending any more
+ * @param states of items that may be changed
+ * @returns as it is then; undefined when there is none, or none in such a state
  */
 export async function changeItem(
   inbox: InboxStore,
   id: string,
   change: (item: StoredInboxItem) => InboxChange | undefined,
+  states: readonly InboxState[] = ["pending"],
 ): Promise<StoredInboxItem | undefined> {
   for (;;) {
     const stored = await inbox.get(id);
-    if (stored?.state !== "pending") return undefined;
+    if (stored === undefined || !states.includes(stored.state)) return undefined;
     const wanted = change(stored);
     if (wanted === undefined) return stored;
     const written = await inbox.change(wanted.item, stored.version, wanted.note);
@@ -50,6 +52,7 @@ export interface ClaimOptions {
 }
 
 const claimMs = 30 * 60_000;
+const longestClaimMs = 30 * 24 * 3_600_000;
 
 /**
  * Keeps a question for one person: others are refused until the claim is given back, is over, or is taken from them.
@@ -62,7 +65,10 @@ export async function claimInboxItem(
   { by, forMs = claimMs, force = false, clock = systemClock }: ClaimOptions,
 ): Promise<StoredInboxItem> {
   const inbox = inboxOf(persistence, "claimInboxItem()");
-  if (!(forMs > 0)) throw new ConfigError(`claimInboxItem(): option "forMs" has to be more than 0, not ${forMs}`);
+  if (!(forMs > 0 && forMs <= longestClaimMs))
+    throw new ConfigError(
+      `claimInboxItem(): option "forMs" has to be more than 0 and at most 30 days (${longestClaimMs}), not ${forMs}`,
+    );
   const stored = await changeItem(inbox, id, (item) => {
     const at = clock.now();
     if (!force || isBeingExpired(item, at)) throwUnlessFree(item, by, at);
@@ -90,22 +96,12 @@ export async function releaseInboxItem(
   return stored ?? notPending(inbox, id);
 }
 
-/** @throws DecisionRefusedError where somebody else has the question, or its time is over */
-export function throwUnlessAnswerable(item: StoredInboxItem, by: string, nowMs: number): void {
-  if (by === AUTOMATIC) return;
-  throwUnlessFree(item, by, nowMs);
-  const end = expiresAt(item);
-  if (end === undefined || end > nowMs) return;
-  throw new DecisionRefusedError(
-    `The question ${item.id} could be answered until ${new Date(end).toISOString()}; "${item.plan?.onExpiry?.action}" is done by the next sweep (lgr inbox sweep)`,
-  );
-}
-
 function isBeingExpired(item: InboxItem, nowMs: number): boolean {
   return holderOf(item, nowMs)?.by === AUTOMATIC;
 }
 
-function throwUnlessFree(item: InboxItem, by: string, nowMs: number): void {
+/** @throws DecisionRefusedError where somebody else has the question, or its default action is being done */
+export function throwUnlessFree(item: InboxItem, by: string, nowMs: number): void {
   const claim = holderOf(item, nowMs);
   if (claim === undefined || claim.by === by) return;
   if (claim.by === AUTOMATIC)

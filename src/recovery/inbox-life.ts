@@ -12,6 +12,7 @@ import { createHash } from "node:crypto";
 import { AUTOMATIC, type AuditEntry } from "../core/audit-ports.js";
 import type { InboxItem, InboxLevel, InboxResolution, StoredInboxItem } from "../core/inbox-ports.js";
 import type { NoticeEvent } from "../core/notice-ports.js";
+import { withNotice } from "./kept-notices.js";
 
 /** An item as it is to be written, and what the audit log says of it. */
 export interface InboxChange {
@@ -26,8 +27,6 @@ interface Who {
   readonly reason?: string | undefined;
 }
 
-/** Undelivered notices that an item keeps: where nobody sends them, they must not grow for ever. */
-const keptNotices = 20;
 /** From an answer until the thread has stored it; by then it was, or its process is dead or slow. */
 const takingInMs = 60_000;
 const firstLookMs = 10 * 60_000;
@@ -52,16 +51,14 @@ export interface NewItem extends Pick<InboxItem, "id" | "threadId" | "node" | "k
   readonly assignee?: string | undefined;
 }
 
-export function opened(given: NewItem, at: number): InboxChange {
+/** @param tellAfterMs for how long people are not told of it, in milliseconds */
+export function opened(given: NewItem, at: number, tellAfterMs = 0): InboxChange {
   const { level: asked = 0, plan } = given;
   const level = Math.min(asked, (plan?.levels.length ?? 1) - 1);
-  const item = reached(
-    defined({ ...given, v: 1 as const, state: "pending", level: asked, openedAt: at, reminders: 0 }),
-    plan?.levels[level],
-    at,
-  );
+  const fresh = { ...given, v: 1, state: "pending", level: asked, openedAt: at, reminders: 0 } as const;
+  const item = whole(reached(fresh, plan?.levels[level], at));
   return {
-    item: withNotice(item, "opened", `${given.id}/0`, at),
+    item: withNotice(item, { event: "opened", id: `${given.id}/0`, at: at + tellAfterMs }),
     note: noteOf(item, 0, "inbox.opened", { by: AUTOMATIC, at }),
   };
 }
@@ -85,9 +82,9 @@ export function peopleOf(item: InboxItem): readonly string[] {
   return item.assignee === undefined ? (levelOf(item)?.to ?? []) : [item.assignee];
 }
 
-/** When nobody can answer any more because something is done instead; undefined: never. */
+/** When its default action is due; undefined: there is none, or it could not be done. */
 export function expiresAt(item: InboxItem): number | undefined {
-  return item.plan?.onExpiry !== undefined && isLastLevel(item) ? item.dueAt : undefined;
+  return item.plan?.onExpiry !== undefined && isLastLevel(item) && item.overdue !== true ? item.dueAt : undefined;
 }
 
 /** Who holds the item at this time. */
@@ -109,7 +106,8 @@ export function released(stored: StoredInboxItem, who: Who): InboxChange {
 export function answering(stored: StoredInboxItem, { action, by, at, reason }: InboxResolution): InboxChange {
   const until = at + takingInMs;
   const answer = defined({ action, by, at, reason });
-  const patch = { answer, claim: { by, until }, sweepAt: until };
+  // One that was taken for withdrawn is asked after all.
+  const patch = { state: "pending" as const, answer, claim: { by, until }, sweepAt: until };
   return changed(stored, patch, "inbox.answered", { by, at, reason }, { action });
 }
 
@@ -168,7 +166,7 @@ export function turnOf(stored: StoredInboxItem, nowMs: number, holdMs: number): 
     const details = { level, reminders: next.reminders };
     return { kind: "change", change: changed(stored, looked(next, nowMs), "inbox.reminded", who, details, "reminder") };
   }
-  return { kind: "look", item: looked(bare(stored), nowMs) };
+  return { kind: "look", item: whole(looked(bare(stored), nowMs)) };
 }
 
 /** The default action could not be done now. */
@@ -201,44 +199,44 @@ function isLastLevel({ level, plan }: InboxItem): boolean {
 }
 
 /** The times of a level that is reached now. */
-function reached(item: Partial<Undefinable<InboxItem>>, level: InboxLevel | undefined, at: number): InboxItem {
+function reached(item: Patch, level: InboxLevel | undefined, at: number): Patch {
   const { deadlineMs, remindEveryMs } = level ?? {};
   const dueAt = deadlineMs === undefined ? undefined : at + deadlineMs;
   const remindAt = remindEveryMs === undefined ? undefined : at + remindEveryMs;
-  return looked({ ...item, dueAt, remindAt } as InboxItem, at);
+  return looked({ ...item, dueAt, remindAt, overdue: undefined }, at);
 }
 
 /** With the time of the next turn: also of one that only looks whether the thread still asks, the older the rarer. */
-function looked(item: Undefinable<InboxItem>, now: number): InboxItem {
+function looked(item: Patch, now: number): Patch {
   const { overdue, dueAt, remindAt, openedAt = now } = item;
   const look = now + Math.min(rarestLookMs, Math.max(firstLookMs, now - openedAt));
   const times = [overdue === true ? undefined : dueAt, remindAt, look].filter((time) => time !== undefined);
-  return defined({ ...item, sweepAt: Math.min(...times) }) as unknown as InboxItem;
+  return { ...item, sweepAt: Math.min(...times) };
 }
 
 const over = { answer: undefined, claim: undefined, sweepAt: undefined, remindAt: undefined, overdue: undefined };
 
-type Undefinable<T> = { [K in keyof T]: T[K] | undefined };
+/** What is undefined is taken out. */
+function whole(patch: Patch): InboxItem {
+  return defined(patch) as unknown as InboxItem;
+}
+
+type Patch = { readonly [K in keyof InboxItem]?: InboxItem[K] | undefined };
 
 function changed(
   stored: StoredInboxItem,
-  patch: Partial<Undefinable<InboxItem>>,
+  patch: Patch,
   what: string,
   who: Who,
   details: Readonly<Record<string, unknown>> = {},
   event?: NoticeEvent,
 ): InboxChange {
   const { version } = stored;
-  const item = defined({ ...bare(stored), ...patch }) as unknown as InboxItem;
+  const item = whole({ ...bare(stored), ...patch });
   return {
-    item: event === undefined ? item : withNotice(item, event, `${item.id}/${version}`, who.at),
+    item: event === undefined ? item : withNotice(item, { event, id: `${item.id}/${version}`, at: who.at }),
     note: noteOf(item, version, what, who, details),
   };
-}
-
-function withNotice(item: InboxItem, event: NoticeEvent, id: string, at: number): InboxItem {
-  const notices = [...(item.notices ?? []), { id, event, at, done: [], attempts: 0 }].slice(-keptNotices);
-  return { ...item, notices, notifyAt: Math.min(item.notifyAt ?? at, at) };
 }
 
 function noteOf(

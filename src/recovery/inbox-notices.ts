@@ -3,6 +3,7 @@ import { AUTOMATIC, type AuditEntry } from "../core/audit-ports.js";
 import type { InboxItem, PendingNotice, StoredInboxItem } from "../core/inbox-ports.js";
 import type { Channel, NoticeEvent } from "../core/notice-ports.js";
 import type { InboxChange } from "./inbox-life.js";
+import { dueAt, withNotices } from "./kept-notices.js";
 
 /** After so many tries of one notice people are no longer told of it: with the waits between, after some four hours. */
 const maxTries = 10;
@@ -22,9 +23,12 @@ const byDefault: ReadonlySet<NoticeEvent> = new Set([
 /** What concerns nobody any more once the question is not open. */
 const ofOpenOnes: ReadonlySet<NoticeEvent> = new Set(["opened", "reminder", "escalated", "overdue", "failed"]);
 
+/** What is not so, as long as the question is open. */
+const ofClosedOnes: ReadonlySet<NoticeEvent> = new Set(["resolved", "expired", "withdrawn"]);
+
 /** The channels that are to tell of it, and have not. */
 export function channelsFor(item: InboxItem, { event, done }: PendingNotice, channels: readonly Channel[]): Channel[] {
-  if (item.state !== "pending" && ofOpenOnes.has(event)) return [];
+  if ((item.state === "pending" ? ofClosedOnes : ofOpenOnes).has(event)) return [];
   return channels.filter(
     ({ name, events }) =>
       !done.includes(name) && (events === undefined ? byDefault.has(event) : events.includes(event)),
@@ -34,7 +38,12 @@ export function channelsFor(item: InboxItem, { event, done }: PendingNotice, cha
 /** Nobody else sends them until then. */
 export function leased(stored: StoredInboxItem, untilMs: number): InboxItem {
   const { version: _, ...item } = stored;
-  return { ...item, notifyAt: untilMs };
+  return withNotices(item, item.notices ?? [], untilMs);
+}
+
+/** Those to be sent by now. */
+export function dueNotices({ notices = [] }: InboxItem, nowMs: number): readonly PendingNotice[] {
+  return notices.filter((notice) => dueAt(notice) <= nowMs);
 }
 
 /** How a notice came out, by channel. */
@@ -45,31 +54,42 @@ export interface Sending {
   readonly error?: string;
 }
 
+/** What a process has made of an item's notices while it had them to itself. */
+export interface Telling {
+  /** IDs of those that were looked at; what came later stays as it is. */
+  readonly tried: ReadonlySet<string>;
+  /** IDs of those that a channel was kept from sending: they are still to be sent, as if they had not been tried. */
+  readonly stopped: ReadonlySet<string>;
+  readonly sendings: readonly Sending[];
+  /** Until when it had them to itself. */
+  readonly until: number | undefined;
+}
+
 /** Whether it was the last try. */
 export function isGivenUp({ attempts }: PendingNotice): boolean {
   return attempts + 1 >= maxTries;
 }
 
-/**
- * @param tried IDs of the notices that were looked at; those that came later stay as they are
- */
+/** With what is still to be told, free for whoever comes next. */
 export function sent(
   stored: StoredInboxItem,
-  tried: ReadonlySet<string>,
-  sendings: readonly Sending[],
+  { tried, stopped, sendings, until }: Telling,
   nowMs: number,
 ): InboxChange | { readonly item: InboxItem } {
-  const { version, notices = [], notifyAt: _, ...rest } = stored;
-  const left = notices.flatMap((one): PendingNotice[] => {
+  const { version, ...before } = stored;
+  const left = (before.notices ?? []).flatMap((one): PendingNotice[] => {
     if (!tried.has(one.id)) return [one];
     const own = sendings.filter(({ notice }) => notice === one.id);
-    if (own.every(({ error }) => error === undefined) || isGivenUp(one)) return [];
     const told = own.filter(({ error }) => error === undefined).map(({ channel }) => channel);
-    return [{ ...one, done: [...one.done, ...told], attempts: one.attempts + 1 }];
+    const done = [...one.done, ...told];
+    if (stopped.has(one.id)) return [{ ...one, done }];
+    if (told.length === own.length || isGivenUp(one)) return [];
+    const attempts = one.attempts + 1;
+    return [{ ...one, done, attempts, nextAt: nowMs + waitMs(attempts) }];
   });
-  const next = left.map(({ attempts, at }) => (attempts === 0 ? at : nowMs + waitMs(attempts)));
-  const kept = left.length === 0 ? {} : { notices: left, notifyAt: Math.min(...next) };
-  const item = { ...rest, ...kept };
+  // Another has them by now: this process was not heard of for long.
+  const isOurs = before.tellingUntil === until;
+  const item: InboxItem = withNotices(before, left, isOurs ? undefined : before.tellingUntil);
   if (sendings.length === 0) return { item };
   const failed = sendings.some(({ error }) => error !== undefined);
   const note: AuditEntry = {

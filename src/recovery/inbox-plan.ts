@@ -53,10 +53,29 @@ export type ApprovalPlanOptions = z.input<typeof approvalPlanSchema>;
 interface PlanOptions {
   readonly levels: readonly z.output<typeof levelSchema>[];
   readonly onExpiry?: { readonly action: string } | undefined;
+  /** What may be answered at all, where that is an option. */
+  readonly actions?: readonly string[];
+}
+
+function isJson(value: unknown): boolean {
+  try {
+    JSON.stringify(value);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Levels that would never be reached, and an end that would never come. */
-export function checkPlan({ levels, onExpiry }: PlanOptions, context: z.RefinementCtx): void {
+export function checkPlan({ levels, onExpiry, actions }: PlanOptions, context: z.RefinementCtx): void {
+  if (onExpiry !== undefined && !isJson(onExpiry))
+    context.addIssue({ code: "custom", path: ["onExpiry"], message: "has to be JSON: it is kept with each question" });
+  if (onExpiry !== undefined && actions !== undefined && !actions.includes(onExpiry.action))
+    context.addIssue({
+      code: "custom",
+      path: ["onExpiry"],
+      message: `names no action of "actions": ${actions.join(", ")}`,
+    });
   const fault = (path: PropertyKey[], message: string) => context.addIssue({ code: "custom", path, message });
   const endless = levels.findIndex(({ deadlineMs }) => deadlineMs === undefined);
   if (endless >= 0 && endless < levels.length - 1)

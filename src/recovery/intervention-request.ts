@@ -105,12 +105,11 @@ export function interventionRequest(
   const tried = [
     ...new Set(failure.attempts.filter((attempt) => attempt.step !== "node").map((attempt) => attempt.step)),
   ];
-  const input = redact(failure.input);
   return {
     v: 1,
     kind: "intervention",
     id: inboxId(context.threadId ?? "", context.task ?? "", question),
-    hash: hashOf(failure, input, context),
+    hash: hashOf(failure, context),
     ...(question === 0 ? {} : { question }),
     node: failure.node,
     ...(context.within === undefined ? {} : { within: context.within }),
@@ -126,7 +125,7 @@ export function interventionRequest(
     ...(rollback === undefined ? {} : { rollback }),
     ...(automatic === undefined ? {} : { automatic }),
     decisions: failure.decisions,
-    input,
+    input: redact(failure.input),
     ...(context.checkpoint === undefined ? {} : { checkpoint: context.checkpoint }),
     suggestion,
     actions: actions.map((action) => ({
@@ -138,12 +137,12 @@ export function interventionRequest(
   };
 }
 
-/** The checkpoint fixes what the step was given, also where that is shown shortened. */
-function hashOf(failure: FailureRecord, input: unknown, context: RequestContext): string {
+/** The checkpoint fixes what the step was given; as a value that may look different before and after it is stored. */
+function hashOf(failure: FailureRecord, context: RequestContext): string {
   const { threadId, checkpoint, within = [], question = 0, task } = context;
   const { node, report, attempts, decisions } = failure;
   const place = [threadId, checkpoint?.id, task, within, node, question];
-  const what = [report.category, report.message, attempts.length, decisions.length, input];
+  const what = [report.category, report.message, attempts.length, decisions.length];
   return createHash("sha256")
     .update(JSON.stringify([place, what]))
     .digest("hex")
@@ -174,7 +173,7 @@ export function checkDecision(request: InterventionRequest, answer: unknown): De
   const parsed = decisionSchema(offered, request.fallbacks).safeParse(given);
   if (parsed.success) {
     const { of = request.hash } = parsed.data;
-    if (of === request.hash) return { ...parsed.data, of };
+    if (of === request.hash) return parsed.data;
     throw new DecisionRefusedError(`Node "${request.node}": ${CHANGED}`);
   }
   const action = (given as { action?: unknown } | null | undefined)?.action;

@@ -7,8 +7,8 @@ import { asError } from "../../errors/own-errors.js";
 import { changeItem } from "../../recovery/inbox-change.js";
 import { expiryFailed, putOff } from "../../recovery/inbox-life.js";
 import { ANSWER_REFUSED } from "../internals.js";
-import type { GraphLike } from "../threads/graph.js";
-import { resumeThread } from "../threads/resume-thread.js";
+import { type GraphLike, runnableGraph } from "../threads/graph.js";
+import { resumeKnown } from "../threads/resume-thread.js";
 
 export interface Expiry {
   readonly inbox: InboxStore;
@@ -19,7 +19,8 @@ export interface Expiry {
 /** `elsewhere`: it was answered meanwhile, or its thread went on without an answer. */
 export type ExpiryOutcome = "expired" | "failed" | "put_off" | "elsewhere";
 
-const againMs = 60_000;
+const firstWaitMs = 60_000;
+const longestWaitMs = 3_600_000;
 
 /** What is refused for good: a person has to look at it. Anything else may pass. */
 const FOR_GOOD: ReadonlySet<unknown> = new Set([
@@ -29,10 +30,19 @@ const FOR_GOOD: ReadonlySet<unknown> = new Set([
   "ROLLBACK_INCOMPLETE",
   "INVALID_INPUT",
   "CHECKPOINT_CORRUPT",
-  "THREAD_NOT_RESUMABLE",
-  "THREAD_NOT_FOUND",
-  "CONFIG",
 ]);
+
+type Failure = Error & { readonly code?: unknown; readonly details?: { readonly isAsked?: boolean } };
+
+/** A thread that does not ask yet, for its process has died, asks once it is resumed. */
+function isForGood({ code, details }: Failure): boolean {
+  return FOR_GOOD.has(code) && details?.isAsked !== false;
+}
+
+/** The longer nobody could do it, the rarer it is tried. */
+function waitMs({ dueAt = 0 }: StoredInboxItem, now: number): number {
+  return Math.min(longestWaitMs, Math.max(firstWaitMs, now - dueAt));
+}
 
 /** @param item held by this process for its default action */
 export async function expire(
@@ -47,9 +57,9 @@ export async function expire(
     // Another has taken it over: this process was not heard of for long.
     if (stored.claim?.by !== AUTOMATIC || stored.claim.until !== item.claim?.until) return undefined;
     const now = clock.now();
-    outcome = failure !== undefined && FOR_GOOD.has(failure.code) ? "failed" : "put_off";
+    outcome = failure !== undefined && isForGood(failure) ? "failed" : "put_off";
     const why = failure?.message ?? "the run ended before the answer was taken in";
-    return outcome === "failed" ? expiryFailed(stored, now, why) : putOff(stored, now, now + againMs, why);
+    return outcome === "failed" ? expiryFailed(stored, now, why) : putOff(stored, now, now + waitMs(stored, now), why);
   });
   return (await inbox.get(item.id))?.state === "expired" ? "expired" : outcome;
 }
@@ -57,19 +67,21 @@ export async function expire(
 /** @returns what kept it from being answered; a run that fails after the answer is no matter of the inbox */
 async function answerWith(
   graph: GraphLike,
-  { id, threadId, graph: graphName, hash, dueAt = 0 }: StoredInboxItem,
+  { id, threadId, thread: name, graph: graphName, hash, dueAt = 0 }: StoredInboxItem,
   decision: { readonly action: string },
   signal: AbortSignal,
-): Promise<(Error & { readonly code?: unknown }) | undefined> {
+): Promise<Failure | undefined> {
   const control = new RunControl();
   const drain = () => control.requestDrain("the sweep of the inbox ends");
   signal.addEventListener("abort", drain, { once: true });
+  if (signal.aborted) drain();
   const reason = `nobody had answered by ${new Date(dueAt).toISOString()}`;
   try {
     const answer = { reason, ...decision, by: AUTOMATIC, of: hash };
     const named = graphName === undefined ? {} : { graphName };
-    const { error } = await resumeThread(graph, threadId, answer, { answerTo: id, control, ...named });
-    return error;
+    const ref = { threadId, ...(name === undefined ? {} : { name }) };
+    const runnable = runnableGraph(graph, "sweepInbox()");
+    return (await resumeKnown(runnable, ref, answer, { answerTo: id, control, ...named }, true)).error;
   } catch (error) {
     return asError(error);
   } finally {

@@ -13,12 +13,14 @@ type Given = Omit<NewItem, "threadId" | "thread" | "graph" | "askedAt">;
 /**
  * Puts a question into the inbox before it is asked. One that is there already stays as it is.
  *
+ * @param options `tellAfterMs`: for how long people are not told of it, in milliseconds; default 0
  * @returns undefined where there is no inbox
  */
 export async function keptQuestion(
   { persistence, threadId }: RunContext,
   config: LangGraphRunnableConfig,
   given: Given,
+  { tellAfterMs = 0 }: { readonly tellAfterMs?: number } = {},
 ): Promise<StoredInboxItem | undefined> {
   const { inbox } = persistence ?? {};
   if (inbox === undefined || threadId === undefined) return undefined;
@@ -33,6 +35,7 @@ export async function keptQuestion(
       askedAt: text(ownFrames(config)[0]?.checkpointId),
     },
     systemClock.now(),
+    tellAfterMs,
   );
   return inbox.open(item, note);
 }
@@ -53,9 +56,9 @@ export async function noteAnswer(
   const { inbox } = persistence ?? {};
   if (inbox === undefined) return;
   const answer = { action, by, at: systemClock.now(), ...(reason === undefined ? {} : { reason }) };
-  await changeItem(inbox, id, (item) =>
-    item.answer?.action === action && item.answer.by === by ? undefined : answering(item, answer),
-  );
+  const change = (item: StoredInboxItem) =>
+    item.answer?.action === action && item.answer.by === by ? undefined : answering(item, answer);
+  await changeItem(inbox, id, change, ["pending", "withdrawn"]);
 }
 
 /**

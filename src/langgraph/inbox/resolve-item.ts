@@ -1,13 +1,14 @@
 import { type Clock, systemClock } from "../../core/clock.js";
 import type { InboxStore, StoredInboxItem } from "../../core/inbox-ports.js";
 import { persistenceOf } from "../../core/persistence-of.js";
+import { asError } from "../../errors/own-errors.js";
 import { ThreadBusyError } from "../../errors/persistence-errors.js";
 import type { ApprovalAnswer } from "../../recovery/approval-request.js";
 import type { Decision } from "../../recovery/decision.js";
-import { changeItem, inboxOf, notPending, throwUnlessAnswerable } from "../../recovery/inbox-change.js";
+import { changeItem, inboxOf, notPending, throwUnlessFree } from "../../recovery/inbox-change.js";
 import { claimed, holderOf, released } from "../../recovery/inbox-life.js";
-import type { GraphLike } from "../threads/graph.js";
-import { type ResumeOptions, resumeThread } from "../threads/resume-thread.js";
+import { type GraphLike, runnableGraph } from "../threads/graph.js";
+import { type ResumeOptions, resumeKnown } from "../threads/resume-thread.js";
 import type { RunResult } from "../threads/run.js";
 
 export interface ResolveOptions extends Omit<ResumeOptions, "from" | "answerTo"> {
@@ -38,18 +39,27 @@ export async function resolveInboxItem(
   let isOurs = false;
   const item = await changeItem(inbox, id, (stored) => {
     const at = clock.now();
-    throwUnlessAnswerable(stored, by, at);
+    throwUnlessFree(stored, by, at);
     isOurs = holderOf(stored, at) === undefined;
     return isOurs ? claimed(stored, { by, at }, at + answeringMs) : undefined;
   });
   if (item === undefined) return notPending(inbox, id);
   try {
-    return await resumeThread(graph, item.threadId, { of: item.hash, ...answer, by }, { ...options, answerTo: id });
+    const { threadId, thread: name, hash } = item;
+    const ref = { threadId, ...(name === undefined ? {} : { name }) };
+    const runnable = runnableGraph(graph, "resolveInboxItem()");
+    return await resumeKnown(runnable, ref, { of: hash, ...answer, by }, { ...options, answerTo: id });
   } catch (error) {
     if (error instanceof ThreadBusyError) await throwIfAnswered(inbox, id);
     throw error;
   } finally {
-    if (isOurs) await givenBack(inbox, item, by, clock);
+    if (isOurs)
+      await givenBack(inbox, item, by, clock).catch((error: unknown) =>
+        process.emitWarning(
+          `Question ${id} could not be given back, and is ${by}'s for another minute: ${asError(error).message}`,
+          "InboxWarning",
+        ),
+      );
   }
 }
 

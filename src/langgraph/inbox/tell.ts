@@ -1,6 +1,6 @@
 /** Tells people of the questions that wait for them. */
 import type { Clock } from "../../core/clock.js";
-import type { InboxStore, PendingNotice, StoredInboxItem } from "../../core/inbox-ports.js";
+import type { InboxItem, InboxStore, PendingNotice, StoredInboxItem } from "../../core/inbox-ports.js";
 import type { Channel, Notice } from "../../core/notice-ports.js";
 import type { Persistence } from "../../core/ports.js";
 import { redactText } from "../../core/redact.js";
@@ -8,7 +8,17 @@ import { shellQuote } from "../../core/shell-quote.js";
 import { AttemptTimeoutError, asError } from "../../errors/own-errors.js";
 import { withTimeLimit } from "../../policies/timeout.js";
 import { peopleOf } from "../../recovery/inbox-life.js";
-import { channelsFor, isGivenUp, leased, type Sending, sent } from "../../recovery/inbox-notices.js";
+import {
+  channelsFor,
+  dueNotices,
+  isGivenUp,
+  leased,
+  type Sending,
+  sent,
+  type Telling,
+} from "../../recovery/inbox-notices.js";
+import { eachPage } from "./each-page.js";
+import { warnOf } from "./warn-of.js";
 
 export interface Teller {
   readonly persistence: Persistence;
@@ -18,6 +28,8 @@ export interface Teller {
   readonly consoleUrl: string | undefined;
   readonly clock: Clock;
   readonly signal: AbortSignal;
+  /** Versions of items, by ID, that are left alone; one of which people cannot be told is added. */
+  readonly untellable: Map<string, number>;
 }
 
 /** So long one process has the notices of an item to itself: longer than channels take with all their tries. */
@@ -28,54 +40,71 @@ const pageSize = 20;
 
 /**
  * Sends what is to be sent by now. Of several processes one sends each notice; one that dies in the middle leaves it to
- * another, which may send it again under the same ID.
+ * another, which may send it again under the same ID. One that is stopped gives back at once what it has not sent.
  *
- * @returns how many were sent, and how many could not be
+ * @param onTold called for each message that was sent, or could not be
  */
-export async function tellPeople(teller: Teller): Promise<{ sent: number; failed: number }> {
-  const count = { sent: 0, failed: 0 };
-  if (teller.channels.length === 0) return count;
-  const { inbox, clock, signal } = teller;
-  while (!signal.aborted) {
-    const items = await inbox.unsent(clock.now(), pageSize);
-    const told = await Promise.all(items.map((item) => tellOf(teller, item)));
-    for (const sendings of told)
-      for (const { error } of sendings ?? []) count[error === undefined ? "sent" : "failed"] += 1;
-    if (items.length < pageSize) break;
-  }
-  return count;
+export async function tellPeople(teller: Teller, onTold: (isSent: boolean) => void): Promise<void> {
+  const { inbox, channels, clock, signal } = teller;
+  if (channels.length === 0) return;
+  const read = (limit: number) => inbox.unsent(clock.now(), limit);
+  await eachPage(read, { first: pageSize }, signal, async (page) => {
+    const stay = await Promise.all(page.map((item) => tellOf(teller, item, onTold)));
+    return stay.filter(Boolean).length;
+  });
 }
 
-/** @returns undefined when another process sends them */
-async function tellOf(teller: Teller, stored: StoredInboxItem): Promise<readonly Sending[] | undefined> {
-  const { inbox, clock, channels } = teller;
-  const own = await inbox.change(leased(stored, clock.now() + leaseMs), stored.version);
-  if (own === undefined) return undefined;
-  const due = (own.notices ?? []).filter(({ attempts, at }) => attempts > 0 || at <= clock.now());
-  const sendings = (
-    await Promise.all(
-      due.flatMap((notice) => channelsFor(own, notice, channels).map((channel) => send(teller, channel, own, notice))),
-    )
-  ).filter((one) => one !== undefined);
-  await noteSent(inbox, own, new Set(due.map(({ id }) => id)), sendings, clock);
-  return sendings;
+/**
+ * Never rejects: what goes wrong with one is no matter of the others.
+ *
+ * @returns whether its notices stay as they are
+ */
+async function tellOf(teller: Teller, stored: StoredInboxItem, onTold: (isSent: boolean) => void): Promise<boolean> {
+  const { inbox, clock, channels, untellable } = teller;
+  // Of a newer version of this package, which tells of it.
+  if (stored.v !== 1 || untellable.get(stored.id) === stored.version) return true;
+  try {
+    const until = clock.now() + leaseMs;
+    const own = await inbox.change(leased(stored, until), stored.version);
+    if (own === undefined) return false;
+    const due = dueNotices(own, clock.now());
+    const stopped = new Set<string>();
+    const sending = due.flatMap((notice) =>
+      channelsFor(own, notice, channels).map(async (channel) => {
+        const one = await send(teller, channel, own, notice);
+        if (one === undefined) stopped.add(notice.id);
+        else onTold(one.error === undefined);
+        return one ?? [];
+      }),
+    );
+    const sendings = (await Promise.all(sending)).flat();
+    const telling = { tried: new Set(due.map(({ id }) => id)), stopped, sendings, until };
+    await noteSent(inbox, own, telling, clock);
+    return false;
+  } catch (error) {
+    untellable.set(stored.id, stored.version);
+    warnOf(stored, "People could not be told of", error);
+    return true;
+  }
 }
 
 /** @returns undefined where the process is told to stop: another sends it */
 async function send(
   { persistence, consoleUrl, clock, signal }: Teller,
   channel: Channel,
-  { version: _, notices: __, notifyAt: ___, ...item }: StoredInboxItem,
+  stored: StoredInboxItem,
   pending: PendingNotice,
 ): Promise<Sending | undefined> {
   const { id: notice, event, at } = pending;
+  const item = shownToChannels(stored);
   const link = consoleUrl === undefined ? {} : { url: `${consoleUrl.replace(/\/+$/, "")}/inbox/${item.id}` };
   const command = `npx lgr inbox show ${shellQuote(item.id)}`;
   const message: Notice = { v: 1, id: notice, event, at, to: peopleOf(item), item, command, ...link };
   const context = { threadId: item.threadId, ...(item.graph === undefined ? {} : { graph: item.graph }) };
   const told = { item: item.id, event, channel: channel.name };
   try {
-    await withinTime(clock, signal, (limited) => channel.send(message, limited));
+    // One written without types may give no promise, or throw before it could.
+    await withinTime(clock, signal, async (limited) => await channel.send(message, limited));
     persistence.events.emit("inbox.notified", context, told);
     return { notice, event, channel: channel.name };
   } catch (thrown) {
@@ -92,15 +121,22 @@ async function send(
   }
 }
 
-async function noteSent(
-  inbox: InboxStore,
-  own: StoredInboxItem,
-  tried: ReadonlySet<string>,
-  sendings: readonly Sending[],
-  clock: Clock,
-): Promise<void> {
+/** Without what is for sweeps alone, and without what the default action answers: that is kept as it is, secrets too. */
+function shownToChannels({
+  version: _,
+  notices: __,
+  notifyAt: ___,
+  tellingUntil: ____,
+  plan,
+  ...item
+}: StoredInboxItem): InboxItem {
+  if (plan?.onExpiry === undefined) return { ...item, ...(plan === undefined ? {} : { plan }) };
+  return { ...item, plan: { ...plan, onExpiry: { action: plan.onExpiry.action } } };
+}
+
+async function noteSent(inbox: InboxStore, own: StoredInboxItem, telling: Telling, clock: Clock): Promise<void> {
   for (let stored: StoredInboxItem | undefined = own; stored !== undefined; stored = await inbox.get(own.id)) {
-    const change = sent(stored, tried, sendings, clock.now());
+    const change = sent(stored, telling, clock.now());
     const note = "note" in change ? change.note : undefined;
     if ((await inbox.change(change.item, stored.version, note)) !== undefined) return;
   }

@@ -138,8 +138,8 @@ export async function decidedRollback(
     resumes: true,
   });
   // Of a step it is the run that notes it.
-  if (scope !== "step") await noteDecision(thread, question, decision);
   if (report.outcome === "incomplete") throw incomplete(thread, report);
+  if (scope !== "step") await noteDecision(thread, question, decision);
   if (scope !== "step") return onward;
   const { action } = decision;
   const answer = { action, scope, acceptStanding, by, reason };

@@ -1,6 +1,7 @@
 import type { StateSnapshot } from "@langchain/langgraph";
 import type { CheckpointTuple } from "@langchain/langgraph-checkpoint";
 import type { EffectLedger } from "../../core/effect-ports.js";
+import type { InboxStore } from "../../core/inbox-ports.js";
 import { persistenceOf } from "../../core/persistence-of.js";
 import type { ThreadRecord, ThreadStatus } from "../../core/ports.js";
 import { shellQuote } from "../../core/shell-quote.js";
@@ -88,8 +89,20 @@ export async function inspectResolved(
       : await graph.checkpointer.getTuple(snapshot.config);
   const writes = checkpoint?.pendingWrites ?? [];
   const stands = describeSnapshot(snapshot, ref, record, finishedTasks(writes), answersOf(writes));
-  const ledger = persistenceOf(graph.checkpointer)?.ledger;
-  return ledger === undefined ? stands : await withApprovals(stands, ledger);
+  const { ledger, inbox } = persistenceOf(graph.checkpointer) ?? {};
+  const known = ledger === undefined ? stands : await withApprovals(stands, ledger);
+  return inbox === undefined ? known : await withInbox(known, inbox);
+}
+
+/** Of a subgraph's question the root does not know whether it was answered; where an answer was taken in, it may have been. */
+async function withInbox(stands: ThreadInspection, inbox: InboxStore): Promise<ThreadInspection> {
+  if (stands.waitingFor.every(({ request }) => request?.within === undefined)) return stands;
+  const waitingFor = stands.waitingFor.map(async (one): Promise<PendingInterrupt> => {
+    const item = one.request?.within === undefined ? undefined : await inbox.get(one.request.id);
+    const isTaken = item?.answer !== undefined || item?.resolution !== undefined;
+    return isTaken ? { ...one, perhapsAnswered: true } : one;
+  });
+  return { ...stands, waitingFor: await Promise.all(waitingFor) };
 }
 
 /** The ledger knows of an answer also where the process died before the node was done. */

@@ -1,8 +1,9 @@
 /** Which question of a thread an answer is for, and whether it can be answered by whoever does. */
+import { AUTOMATIC } from "../../core/audit-ports.js";
 import { systemClock } from "../../core/clock.js";
 import type { InboxStore } from "../../core/inbox-ports.js";
 import { DecisionRefusedError } from "../../errors/own-errors.js";
-import { endOf, throwUnlessAnswerable } from "../../recovery/inbox-change.js";
+import { endOf, throwUnlessFree } from "../../recovery/inbox-change.js";
 import type { PendingInterrupt, ThreadInspection } from "./inspect-thread.js";
 
 /**
@@ -25,7 +26,7 @@ export async function openQuestion(
         ? `waits for no answer (${stored.status})`
         : `has no open question "${answerTo}"; open are: ${names}`;
     const before = await answeredBefore(inbox, threadId, answerTo);
-    throw new DecisionRefusedError(`Thread "${label}" ${why}${before}`);
+    throw new DecisionRefusedError(`Thread "${label}" ${why}${before}`, { details: { isAsked: false } });
   }
   if (others.length > 0)
     throw new DecisionRefusedError(
@@ -34,16 +35,23 @@ export async function openQuestion(
   return only;
 }
 
-/** @throws DecisionRefusedError where somebody else has the question, or its time is over */
+/**
+ * @param isAutomatic whether nobody answers, but its time is over
+ * @throws DecisionRefusedError where somebody else has the question, or its default action is being done
+ */
 export async function checkAnswerable(
   { request, approval }: PendingInterrupt,
   answer: unknown,
   inbox: InboxStore | undefined,
+  isAutomatic: boolean,
 ): Promise<void> {
+  const { by = "unnamed" } = answer as { by?: string };
+  if (by === AUTOMATIC && !isAutomatic)
+    throw new DecisionRefusedError(`"${AUTOMATIC}" stands for answers that nobody gives; say who answers with "by"`);
   const id = (request ?? approval)?.id;
   const item = id === undefined ? undefined : await inbox?.get(id);
   if (item?.state !== "pending") return;
-  throwUnlessAnswerable(item, (answer as { by?: string }).by ?? "unnamed", systemClock.now());
+  throwUnlessFree(item, by, systemClock.now());
 }
 
 function isMeant(one: PendingInterrupt, answerTo: string): boolean {

@@ -61,11 +61,21 @@ export async function resumeThread(
   options: ResumeOptions = {},
 ): Promise<RunResult> {
   const runnable = runnableGraph(graph, "resumeThread()");
-  const ref = await resolveThread(runnable, nameOrId);
+  return resumeKnown(runnable, await resolveThread(runnable, nameOrId), decision, options);
+}
+
+/** The same for a thread that is known already. @param isAutomatic whether nobody answers, but the question's time is over */
+export async function resumeKnown(
+  runnable: RunnableGraph,
+  ref: ThreadRef,
+  decision: unknown,
+  options: ResumeOptions,
+  isAutomatic = false,
+): Promise<RunResult> {
   const { from, answerTo, ...run } = options;
   const plan = damagePlan("resumeThread()", options, from);
   return await withRun("resumeThread()", runnable, ref, run, async (locked) =>
-    resumeResolved(locked, await inspectResolved(runnable, ref, plan), decision, { from, answerTo, plan }),
+    resumeResolved(locked, await inspectResolved(runnable, ref, plan), decision, { from, answerTo, plan, isAutomatic }),
   );
 }
 
@@ -75,13 +85,14 @@ interface Where {
   readonly answerTo?: string | undefined;
   /** What to do about a damage; default: refuse. */
   readonly plan?: DamagePlan;
+  readonly isAutomatic?: boolean;
 }
 
 export async function resumeResolved(
   run: ThreadRun,
   stored: ThreadInspection,
   decision: unknown,
-  { from, answerTo, plan }: Where = {},
+  { from, answerTo, plan, isAutomatic = false }: Where = {},
 ): Promise<RunResult> {
   const { graph, ref } = run;
   const label = labelOf(ref);
@@ -97,15 +108,18 @@ export async function resumeResolved(
     const wentBack = await wayBack(graph, ref, stored.damage, plan);
     return await resumeFrom(run, wentBack.checkpointId, decision, answerTo, wentBack);
   }
-  if (stored.status === "aborted")
+  if (stored.status === "aborted") {
+    await settleInbox(graph.checkpointer, { ...stored, waitingFor: [] });
     throw new ThreadError(
       "THREAD_NOT_RESUMABLE",
       `Thread "${label}" cannot go on: ${stored.error ?? "it was aborted; resume it from an earlier checkpoint to go on all the same"}`,
     );
+  }
   if (decision !== undefined) {
     const question = await settledQuestion(run, stored, answerTo);
     const answer = checkedAnswer(question, decision);
-    if (isOurs(question)) await checkAnswerable(question, answer, persistenceOf(graph.checkpointer)?.inbox);
+    if (isOurs(question))
+      await checkAnswerable(question, answer, persistenceOf(graph.checkpointer)?.inbox, isAutomatic);
     if (question.request !== undefined) await checkUpdate(graph, ref, question.request, answer as Decision);
     const onward = isRequest(question) ? await beforeAnswer(run, question, answer as Decision) : undefined;
     if (onward !== undefined) return await runToEnd(run, onward);

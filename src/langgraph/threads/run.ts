@@ -172,7 +172,9 @@ async function outcome({ graph, ref, lock }: ThreadRun, endedBy: Error | undefin
     if (held)
       await persistenceOf(graph.checkpointer)?.threads.record({ threadId: ref.threadId, status, error: message });
     const { values, waitingFor, next, checkpointId } = inspection;
-    if (held) await settleInbox(graph.checkpointer, inspection);
+    // An aborted thread asks nothing, though its questions are still stored.
+    if (held)
+      await settleInbox(graph.checkpointer, status === "aborted" ? { ...inspection, waitingFor: [] } : inspection);
     return {
       ...ref,
       status,

@@ -207,15 +207,20 @@ describe("a question that nobody answers", () => {
     expect((await resumeThread(graph, "late", { action: "retry" })).status).toBe("succeeded");
   });
 
-  it("takes no answer after the last deadline but its default action", async () => {
-    const { graph, persistence, sweep, only } = office({
+  it("can still be answered after the last deadline, until its default action is being done", async () => {
+    const { graph, persistence, only, world } = office({
       levels: [{ deadlineMs: 1000 }],
       onExpiry: { action: "abort" },
     });
+    world.failures = 1;
     await runThread(graph, { value: 1 }, { threadId: "over" });
-    await persistence.inbox?.change({ ...(await only()), dueAt: 1, sweepAt: 1 }, 1);
-    await expect(resumeThread(graph, "over", { action: "retry" })).rejects.toThrow('"abort" is done by the next sweep');
-    expect(await sweep(0)).toMatchObject({ expired: 1 });
+    const late = { ...(await only()), dueAt: 1, sweepAt: 1 };
+    const claim = { by: "langgraph-resilience", until: Date.now() + minute };
+    await persistence.inbox?.change({ ...late, claim }, 1);
+    await expect(resumeThread(graph, "over", { action: "retry" })).rejects.toThrow('"abort" is being done just now');
+    await expect(resumeThread(graph, "over", { action: "retry", by: claim.by })).rejects.toThrow("say who answers");
+    await persistence.inbox?.change(late, 2);
+    expect((await resumeThread(graph, "over", { action: "retry", by: "ada" })).status).toBe("succeeded");
   });
 
   it("whose default action cannot be done waits for a person, who is told", async () => {
@@ -229,6 +234,9 @@ describe("a question that nobody answers", () => {
     expect(events()).toEqual(["opened", "failed"]);
     expect(await only()).toMatchObject({ state: "pending", overdue: true });
     expect(await sweep(20 * minute, [channel])).toMatchObject({ failed: 0, told: 0 });
+    const { id } = await only();
+    const answered = await resolveInboxItem(graph, id, { action: "abort", by: "ada" });
+    expect([answered.status, (await only()).state]).toEqual(["aborted", "resolved"]);
   });
 
   it("is left to a process that has its graph", async () => {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { z } from "zod";
 import { Cancellation, cancellationOf, unlessAborted } from "../../../src/core/abort.js";
-import { beforeClose, settleBeforeClose } from "../../../src/core/before-close.js";
+import { beforeClose, isClosing, settleBeforeClose } from "../../../src/core/before-close.js";
 import { systemClock } from "../../../src/core/clock.js";
 import { crashPoint, onCrashPoint } from "../../../src/core/crash-points.js";
 import { createEventBus } from "../../../src/core/events.js";
@@ -184,6 +184,19 @@ describe("closing", () => {
       'On closing, what other processes should know could not be written: how "api" did (no answer)',
     ]);
     warned.mockRestore();
+  });
+
+  it("asks nobody who has taken it back, and of a persistence that was not used only who would go on for ever", async () => {
+    const asked: string[] = [];
+    const hook = (name: string) => async () => void asked.push(name);
+    const persistence = {};
+    beforeClose(persistence, hook("writes"));
+    beforeClose(persistence, hook("goes on"), { evenUnused: true });
+    beforeClose(persistence, hook("is over"), { evenUnused: true })();
+    expect(isClosing(persistence)).toBe(false);
+    await settleBeforeClose(persistence, false);
+    expect(asked).toEqual(["goes on"]);
+    expect(isClosing(persistence)).toBe(true);
   });
 });
 

@@ -32,6 +32,7 @@ import {
   finishedTasks,
   functionOfNode,
   hasRecovery,
+  interruptsOf,
   isCompiledGraph,
   isInsideTask,
   mayHaveRunBefore,
@@ -42,6 +43,7 @@ import {
   readChannel,
   routesByCommand,
   stopped,
+  wasAborted,
   wasThrownHere,
 } from "../../../src/langgraph/internals.js";
 import { LogState } from "../../support/graphs.js";
@@ -356,6 +358,28 @@ describe("LangGraph", () => {
     ).rejects.toThrow("after the answer");
     const after = (await saver.getTuple(thread))?.pendingWrites ?? [];
     expect(answersOf(after).get(idOf("b"))).toBe(1);
+  });
+
+  it("keeps with a task what it has asked, a subgraph's question with the root's task, and its error by name", async () => {
+    const saver = new MemorySaver();
+    class RunAbortedError extends Error {
+      override readonly name = "RunAbortedError";
+    }
+    const inner = withNode(() => {
+      if (interrupt({ id: "q" }) === "abort") throw new RunAbortedError("enough");
+      return {};
+    }).compile();
+    const graph = new StateGraph(LogState)
+      .addNode("inner", inner)
+      .addEdge(START, "inner")
+      .compile({ checkpointer: saver });
+    await graph.invoke({ value: 1 }, thread);
+    const [task] = (await graph.getState(thread)).tasks;
+    const asked = (await saver.getTuple(thread))?.pendingWrites ?? [];
+    expect(interruptsOf(asked)).toEqual([{ taskId: task?.id, value: { id: "q" } }]);
+    expect(wasAborted(asked)).toBe(false);
+    await expect(graph.invoke(new Command({ resume: "abort" }), thread)).rejects.toThrow("enough");
+    expect(wasAborted((await saver.getTuple(thread))?.pendingWrites ?? [])).toBe(true);
   });
 
   it("notes with a checkpoint which nodes the one before has run, and keeps beside it to which something was sent", async () => {

@@ -96,7 +96,7 @@ describe("a decision", () => {
     { action: "escalate", to: "ops" },
     { action: "abort" },
   ])("%j fits", (decision) => {
-    expect(checkDecision(request, decision)).toEqual({ ...decision, of: request.hash });
+    expect(checkDecision(request, decision)).toEqual(decision);
   });
 
   it("for what is not shown any more is refused", () => {
