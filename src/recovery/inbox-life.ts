@@ -82,11 +82,6 @@ export function peopleOf(item: InboxItem): readonly string[] {
   return item.assignee === undefined ? (levelOf(item)?.to ?? []) : [item.assignee];
 }
 
-/** When its default action is due; undefined: there is none, or it could not be done. */
-export function expiresAt(item: InboxItem): number | undefined {
-  return item.plan?.onExpiry !== undefined && isLastLevel(item) && item.overdue !== true ? item.dueAt : undefined;
-}
-
 /** Who holds the item at this time. */
 export function holderOf({ claim }: InboxItem, nowMs: number): InboxItem["claim"] {
   return claim !== undefined && claim.until > nowMs ? claim : undefined;

@@ -23,8 +23,12 @@ export function inboxChangeCases({ describe, it, opened }: Contract): void {
           onExpiry: { action: "abort" },
         },
         askedAt: "checkpoint-1",
-        notices: [newPendingNotice(), newPendingNotice({ event: "reminder", done: ["mail"], attempts: 2 })],
+        notices: [
+          newPendingNotice(),
+          newPendingNotice({ event: "reminder", done: ["mail"], attempts: 2, nextAt: 0.5 }),
+        ],
         notifyAt: 1_700_000_000_004.5,
+        tellingUntil: 1_700_000_000_004.5,
         remindAt: 1_700_000_000_001,
         overdue: true,
         request: { node: "pay", none: null, amount: 0.1, nested: { deeply: [] } },
