@@ -17,7 +17,7 @@ import { interruptCounter } from "./attempt-internals.js";
 import { sealReentry } from "./envelope.js";
 import { ownRollback, undoneFirst } from "./human-undo.js";
 import { askedAgain, deadlineOf, keptQuestion, noteAnswer, settleQuestion } from "./inbox/kept-question.js";
-import { answerRefused, nodesAround } from "./internals.js";
+import { nodesAround } from "./internals.js";
 import { isRollback } from "./rollback/open-rollback.js";
 import { type RunContext, runContextOf, THREAD_NAME_KEY } from "./run-context.js";
 
@@ -150,8 +150,6 @@ async function ask(
       responseSchema: (request.automatic === undefined ? decision : z.union([decision, askInstead])) as never,
     });
   } catch (error) {
-    const refused = answerRefused(error);
-    if (refused !== undefined) throw refused;
     if (isControlFlow(error)) await askedAgain(context, item);
     if (isControlFlow(error) && request.automatic === undefined) {
       context.emit("human.requested", { interventionId: taskId(config), failedNode: request.node });

@@ -6,7 +6,7 @@ import type { InboxStore, StoredInboxItem } from "../../core/inbox-ports.js";
 import { asError } from "../../errors/own-errors.js";
 import { changeItem } from "../../recovery/inbox-change.js";
 import { expiryFailed, putOff } from "../../recovery/inbox-life.js";
-import { ANSWER_REFUSED } from "../internals.js";
+import { ANSWER_REFUSED, answerRefused } from "../internals.js";
 import { type GraphLike, runnableGraph } from "../threads/graph.js";
 import { resumeKnown } from "../threads/resume-thread.js";
 
@@ -35,8 +35,9 @@ const FOR_GOOD: ReadonlySet<unknown> = new Set([
 type Failure = Error & { readonly code?: unknown; readonly details?: { readonly isAsked?: boolean } };
 
 /** A thread that does not ask yet, for its process has died, asks once it is resumed. */
-function isForGood({ code, details }: Failure): boolean {
-  return FOR_GOOD.has(code) && details?.isAsked !== false;
+function isForGood(failure: Failure): boolean {
+  const { code, details } = failure;
+  return (FOR_GOOD.has(code) && details?.isAsked !== false) || answerRefused(failure) !== undefined;
 }
 
 /** The longer nobody could do it, the rarer it is tried. */

@@ -30,6 +30,18 @@ describe("a default action", () => {
     expect((await resolveInboxItem(graph, id, { action: "retry", by: "ada" })).status).toBe("succeeded");
   });
 
+  it("that a newer version of the graph does not offer is refused for good, and people are told", async () => {
+    const older = office({ levels, onExpiry: { action: "abort" } });
+    await runThread(older.graph, { value: 1 }, { threadId: "older" });
+    const newer = office({ actions: ["retry"] }, older.persistence);
+    newer.world.failures = 0;
+    const { channel, events } = listener();
+    expect(await newer.sweep(2 * minute, [channel])).toMatchObject({ failed: 1, expired: 0 });
+    expect(events()).toEqual(["opened", "failed"]);
+    const { id } = await newer.only();
+    expect((await resolveInboxItem(newer.graph, id, { action: "retry", by: "ada" })).status).toBe("succeeded");
+  });
+
   it("that is due keeps nobody from answering as long as no sweep does it", async () => {
     const { graph, world, persistence, only } = office({ levels, onExpiry: { action: "abort" } });
     world.failures = 1;
