@@ -10,28 +10,18 @@ const maxTries = 10;
 const firstWaitMs = 30_000;
 const longestWaitMs = 3_600_000;
 
-/** What a channel tells of, where it does not say. */
-const byDefault: ReadonlySet<NoticeEvent> = new Set([
-  "opened",
-  "reminder",
-  "escalated",
-  "overdue",
-  "expired",
-  "failed",
-]);
+/** What a channel tells of only where it says so: somebody has seen to it. */
+const onRequest: ReadonlySet<NoticeEvent> = new Set(["resolved", "withdrawn"]);
 
-/** What concerns nobody any more once the question is not open. */
-const ofOpenOnes: ReadonlySet<NoticeEvent> = new Set(["opened", "reminder", "escalated", "overdue", "failed"]);
-
-/** What is not so, as long as the question is open. */
-const ofClosedOnes: ReadonlySet<NoticeEvent> = new Set(["resolved", "expired", "withdrawn"]);
+/** What is so only once the question is not open; all else concerns nobody by then. */
+const ofClosedOnes: ReadonlySet<NoticeEvent> = new Set([...onRequest, "expired"]);
 
 /** The channels that are to tell of it, and have not. */
 export function channelsFor(item: InboxItem, { event, done }: PendingNotice, channels: readonly Channel[]): Channel[] {
-  if ((item.state === "pending" ? ofClosedOnes : ofOpenOnes).has(event)) return [];
+  if (ofClosedOnes.has(event) !== (item.state !== "pending")) return [];
   return channels.filter(
     ({ name, events }) =>
-      !done.includes(name) && (events === undefined ? byDefault.has(event) : events.includes(event)),
+      !done.includes(name) && (events === undefined ? !onRequest.has(event) : events.includes(event)),
   );
 }
 

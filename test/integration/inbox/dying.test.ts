@@ -48,6 +48,10 @@ interface Made {
 
 function shapes(recovery: RecoveryOptions = {}) {
   const base = () => ({ persistence: openPersistence("memory:"), world: newWorld(), calls: { n: 0 } });
+  const compiled = (made: ReturnType<typeof base>, builder: { compile(options: object): unknown }): Made => ({
+    ...made,
+    graph: builder.compile({ checkpointer: made.persistence.checkpointer, name: "g" }) as never,
+  });
   return {
     approval(): Made {
       const made = base();
@@ -66,13 +70,7 @@ function shapes(recovery: RecoveryOptions = {}) {
         .addEdge(START, "pay")
         .addEdge("pay", "after")
         .addEdge("after", END);
-      return {
-        ...made,
-        graph: installRecovery(builder, recovery).compile({
-          checkpointer: made.persistence.checkpointer,
-          name: "g",
-        }) as never,
-      };
+      return compiled(made, installRecovery(builder, recovery));
     },
     twoApprovals(): Made {
       const made = base();
@@ -91,13 +89,7 @@ function shapes(recovery: RecoveryOptions = {}) {
         )
         .addEdge(START, "pay")
         .addEdge("pay", END);
-      return {
-        ...made,
-        graph: installRecovery(builder, recovery).compile({
-          checkpointer: made.persistence.checkpointer,
-          name: "g",
-        }) as never,
-      };
+      return compiled(made, installRecovery(builder, recovery));
     },
     approvalThenFails(): Made {
       const made = base();
@@ -117,13 +109,7 @@ function shapes(recovery: RecoveryOptions = {}) {
         )
         .addEdge(START, "pay")
         .addEdge("pay", END);
-      return {
-        ...made,
-        graph: installRecovery(builder, recovery).compile({
-          checkpointer: made.persistence.checkpointer,
-          name: "g",
-        }) as never,
-      };
+      return compiled(made, installRecovery(builder, recovery));
     },
     subApproval(): Made {
       const made = base();
@@ -178,13 +164,7 @@ function shapes(recovery: RecoveryOptions = {}) {
         .addEdge(START, "pay")
         .addEdge("pay", "work")
         .addEdge("work", END);
-      return {
-        ...made,
-        graph: installRecovery(builder, recovery).compile({
-          checkpointer: made.persistence.checkpointer,
-          name: "g",
-        }) as never,
-      };
+      return compiled(made, installRecovery(builder, recovery));
     },
     subFailing(): Made {
       const made = base();
@@ -234,13 +214,7 @@ function shapes(recovery: RecoveryOptions = {}) {
         )
         .addEdge(START, "fan")
         .addEdge("work" as never, END);
-      return {
-        ...made,
-        graph: installRecovery(builder, recovery).compile({
-          checkpointer: made.persistence.checkpointer,
-          name: "g",
-        }) as never,
-      };
+      return compiled(made, installRecovery(builder, recovery));
     },
   };
 }

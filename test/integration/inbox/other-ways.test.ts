@@ -1,6 +1,4 @@
-/** What held against questions, threads and input of every kind. */
-import { AIMessage, HumanMessage } from "@langchain/core/messages";
-import { Annotation, Command, END, MemorySaver, START, StateGraph } from "@langchain/langgraph";
+import { Command, MemorySaver, START, StateGraph } from "@langchain/langgraph";
 import { describe, expect, it } from "vitest";
 import { resolveInboxItem } from "../../../src/langgraph/inbox/resolve-item.js";
 import { startInboxSweep } from "../../../src/langgraph/inbox/start-sweep.js";
@@ -200,48 +198,4 @@ describe("a question in the inbox", () => {
       ]);
     }
   });
-});
-
-describe("hashes", () => {
-  const payloads: Record<string, () => unknown> = {
-    human: () => new HumanMessage("hi"),
-    ai: () => new AIMessage({ content: "x", tool_calls: [{ id: "1", name: "t", args: { a: 1 } }] }),
-    date: () => ({ at: new Date(0) }),
-    map: () => new Map([["a", 1]]),
-    set: () => new Set([1, 2]),
-    bytes: () => new Uint8Array([1, 2, 3]),
-    undef: () => ({ a: undefined, b: [undefined, 1] }),
-    numbers: () => ({ nan: Number.NaN, inf: Number.POSITIVE_INFINITY, zero: -0 }),
-    error: () => new Error("boom"),
-    regexp: () => /x/g,
-    url: () => new URL("https://example.com/x"),
-    nul: () => ({ text: "a\u0000b\ud800c" }),
-  };
-  for (const [name, make] of Object.entries(payloads))
-    it(`a question about an input with ${name} can be answered`, async () => {
-      const persistence = openPersistence("memory:");
-      const State = Annotation.Root({ payload: Annotation<unknown>(), done: Annotation<boolean>() });
-      let calls = 0;
-      const builder = new StateGraph(State)
-        .addNode("make", async () => ({ payload: make() }))
-        .addNode(
-          "work",
-          resilient(
-            async () => {
-              calls += 1;
-              if (calls === 1) throw unavailable();
-              return { done: true };
-            },
-            { ...once, name: "work" },
-          ) as never,
-        )
-        .addEdge(START, "make")
-        .addEdge("make", "work")
-        .addEdge("work", END);
-      const graph = installRecovery(builder).compile({ checkpointer: persistence.checkpointer });
-      const asked = await runThread(graph, {}, { threadId: "h" });
-      expect(asked.status).toBe("waiting_human");
-      const done = await resumeThread(graph, "h", { action: "retry" });
-      expect([done.status, done.error?.message]).toEqual(["succeeded", undefined]);
-    });
 });

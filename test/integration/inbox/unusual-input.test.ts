@@ -1,4 +1,5 @@
 /** Answers, options and inputs that nobody expects. */
+import { AIMessage, HumanMessage } from "@langchain/core/messages";
 import { Annotation, END, START, StateGraph } from "@langchain/langgraph";
 import { describe, expect, it } from "vitest";
 import { installRecovery } from "../../../src/langgraph/install-recovery.js";
@@ -38,13 +39,26 @@ describe("unusual input", () => {
       await expect(claimInboxItem(persistence, id, { by: "ada", forMs })).rejects.toThrow(/forMs/);
   });
 });
+
 class Box {
   readonly n = 3;
   readonly again = () => this.n;
 }
 
-describe("hashes", () => {
+describe("what a step was given", () => {
   const payloads: Record<string, () => unknown> = {
+    human: () => new HumanMessage("hi"),
+    ai: () => new AIMessage({ content: "x", tool_calls: [{ id: "1", name: "t", args: { a: 1 } }] }),
+    date: () => ({ at: new Date(0) }),
+    map: () => new Map([["a", 1]]),
+    set: () => new Set([1, 2]),
+    bytes: () => new Uint8Array([1, 2, 3]),
+    undef: () => ({ a: undefined, b: [undefined, 1] }),
+    numbers: () => ({ nan: Number.NaN, inf: Number.POSITIVE_INFINITY, zero: -0 }),
+    error: () => new Error("boom"),
+    regexp: () => /x/g,
+    url: () => new URL("https://example.com/x"),
+    nul: () => ({ text: "a\u0000b\ud800c" }),
     box: () => ({ box: new Box() }),
     fn: () => ({ f: () => 1, a: 1 }),
     symbol: () => ({ s: Symbol("x") }),
