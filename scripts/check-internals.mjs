@@ -1,6 +1,6 @@
 /**
- * What dependency-cruiser cannot see: LangGraph's internals are touched in src/langgraph/internals.ts and attempt-internals.ts alone, the system
- * clock in src/core/clock.ts alone.
+ * What dependency-cruiser cannot see: LangGraph's internals are touched in src/langgraph/internals.ts, attempt-internals.ts
+ * and checkpoint-internals.ts alone, the system clock in src/core/clock.ts alone.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join, sep } from "node:path";
@@ -8,13 +8,13 @@ import { fileURLToPath } from "node:url";
 
 const rules = [
   {
-    only: /^src\/langgraph\/(attempt-)?internals\.ts$/,
+    only: /^src\/langgraph\/(attempt-|checkpoint-)?internals\.ts$/,
     pattern: /["'`.]__pregel_|from ["']@langchain\/(langgraph|core)\/(pregel|dist)\b/,
     why: "touches LangGraph internals; go through src/langgraph/internals.ts, which has one test for each assumption",
   },
   {
     // a persistence reads them as data, in the tables that the checkpointer writes, and the suite for plugins checks that
-    only: /^src\/langgraph\/(attempt-)?internals\.ts$|^src\/(persistence|testing)\//,
+    only: /^src\/langgraph\/(attempt-|checkpoint-)?internals\.ts$|^src\/(persistence|testing)\//,
     pattern: /["'`]__(interrupt|error|error_source_node|resume|no_writes|scheduled|return)__["'`]/,
     why: "names a reserved channel of LangGraph; go through src/langgraph/internals.ts",
   },

@@ -9,7 +9,8 @@ import { randomUUID } from "node:crypto";
 import type { LangGraphRunnableConfig } from "@langchain/langgraph";
 import type { EffectScope } from "../core/effect-ports.js";
 import type { AttemptRecord, DecisionRecord, Directive } from "../core/records.js";
-import { readChannel, sendsOf } from "./internals.js";
+import { sendsOf } from "./checkpoint-internals.js";
+import { readChannel } from "./internals.js";
 
 const KEY = "__lgr_reentry";
 

@@ -5,12 +5,9 @@ import { inspectThread } from "../../langgraph/threads/inspect-thread.js";
 import { resumeThread } from "../../langgraph/threads/resume-thread.js";
 import { type GlobalOptions, withScope } from "../command-scope.js";
 import { type DecisionFlags, decisionOf } from "../decision-flags.js";
-import { EXIT, exitCodeOfStatus } from "../exit-codes.js";
+import { followedRun } from "../followed-run.js";
 import { jsonOption } from "../json-option.js";
 import { parseFaults, waitMsOf } from "../option-values.js";
-import { printResult } from "../output.js";
-import { onStopSignals } from "../stop-signals.js";
-import { inTurn } from "../thread-in-turn.js";
 
 export interface ResumeFlags extends DecisionFlags {
   readonly answer?: string;
@@ -32,25 +29,13 @@ export async function resume(thread: string, flags: ResumeFlags, global: GlobalO
     const { output } = scope;
     output.line(`Thread ${thread} on ${scope.persistence.description}`);
     const answerTo = flags.question === undefined ? undefined : await questionId(graph, thread, flags.question);
-    const stop = onStopSignals(() => process.exit(EXIT.stopped));
-    try {
-      const result = await inTurn(output, waitMs, (locking) =>
-        resumeThread(graph, thread, decision, {
-          graphName: name,
-          ...locking,
-          control: stop.control,
-          signal: stop.signal,
-          onEvent: output.onEvent,
-          injectFaults,
-          ...(from === undefined ? {} : { from }),
-          ...(answerTo === undefined ? {} : { answerTo }),
-        }),
-      );
-      printResult(output, result);
-      return exitCodeOfStatus(result.status, result.error);
-    } finally {
-      stop.dispose();
-    }
+    const where = {
+      ...(from === undefined ? {} : { from }),
+      ...(answerTo === undefined ? {} : { answerTo }),
+    };
+    return followedRun(output, { graphName: name, injectFaults, waitMs }, (options) =>
+      resumeThread(graph, thread, decision, { ...options, ...where }),
+    );
   });
 }
 

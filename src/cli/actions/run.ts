@@ -1,12 +1,9 @@
 import { systemClock } from "../../core/clock.js";
 import { runThread } from "../../langgraph/threads/run-thread.js";
 import { type GlobalOptions, withScope } from "../command-scope.js";
-import { EXIT, exitCodeOfStatus } from "../exit-codes.js";
+import { followedRun } from "../followed-run.js";
 import { jsonOption } from "../json-option.js";
 import { parseFaults, positiveInteger, waitMsOf } from "../option-values.js";
-import { printResult } from "../output.js";
-import { onStopSignals } from "../stop-signals.js";
-import { inTurn } from "../thread-in-turn.js";
 
 export interface RunFlags {
   readonly thread?: string;
@@ -25,27 +22,10 @@ export async function run(graphName: string, flags: RunFlags, global: GlobalOpti
     const threadId = flags.thread ?? `${graphName}-${new Date(systemClock.now()).toISOString().replace(/[:.]/g, "-")}`;
     const loaded = await graph(graphName);
     output.line(`Thread ${threadId} on ${persistence.description}`);
-    const stop = onStopSignals(() => process.exit(EXIT.stopped));
-    try {
-      const result = await inTurn(output, waitMs, (locking) =>
-        runThread(loaded, input, {
-          threadId,
-          ifExists: flags.ifExists,
-          graphName,
-          ...locking,
-          control: stop.control,
-          signal: stop.signal,
-          onEvent: output.onEvent,
-          injectFaults,
-          ...(flags.recursionLimit === undefined
-            ? {}
-            : { recursionLimit: positiveInteger("--recursion-limit", flags.recursionLimit) }),
-        }),
-      );
-      printResult(output, result);
-      return exitCodeOfStatus(result.status, result.error);
-    } finally {
-      stop.dispose();
-    }
+    const limit = flags.recursionLimit;
+    const recursionLimit = limit === undefined ? {} : { recursionLimit: positiveInteger("--recursion-limit", limit) };
+    return followedRun(output, { graphName, injectFaults, waitMs }, (options) =>
+      runThread(loaded, input, { threadId, ifExists: flags.ifExists, ...options, ...recursionLimit }),
+    );
   });
 }

@@ -8,7 +8,7 @@ import { isAwaited } from "../../effects/approve-effect.js";
 import type { ApprovalRequest } from "../../recovery/approval-request.js";
 import { changeItem } from "../../recovery/inbox-change.js";
 import { ended, inboxId, reopened } from "../../recovery/inbox-life.js";
-import { answersOf, finishedTasks, interruptsOf, wasAborted } from "../internals.js";
+import { answersOf, finishedTasks, interruptsOf, wasAborted } from "../checkpoint-internals.js";
 import type { ThreadInspection } from "../threads/inspect-thread.js";
 
 /**

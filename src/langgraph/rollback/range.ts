@@ -5,7 +5,7 @@ import type { EffectScope } from "../../core/effect-ports.js";
 import { InvalidInputError } from "../../errors/own-errors.js";
 import type { AffectedOnly } from "../../recovery/rollback-plan.js";
 import type { ParsedRange } from "../../recovery/rollback-target.js";
-import { finishedTasks } from "../internals.js";
+import { finishedTasks } from "../checkpoint-internals.js";
 import { root, type UsableState } from "../threads/damage.js";
 import type { RunnableGraph } from "../threads/graph.js";
 import { inspectResolved } from "../threads/inspect-thread.js";

@@ -2,7 +2,7 @@
 import type { StateSnapshot } from "@langchain/langgraph";
 import type { CheckpointTuple } from "@langchain/langgraph-checkpoint";
 import type { CheckpointCorruptError } from "../../errors/persistence-errors.js";
-import { hasFailure, nodesBetween } from "../internals.js";
+import { hasFailure, nodesBetween } from "../checkpoint-internals.js";
 import { before, ifDamage, isDamage, positionOf, root, type UsableState, unusableState } from "../threads/damage.js";
 import type { RunnableGraph } from "../threads/graph.js";
 

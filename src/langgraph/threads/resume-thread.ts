@@ -7,8 +7,8 @@ import { type ApprovalAnswer, checkApproval } from "../../recovery/approval-requ
 import type { Decision } from "../../recovery/decision.js";
 import { checkDecision, type InterventionRequest } from "../../recovery/intervention-request.js";
 import { TAKEOVER_KEY } from "../attempt-history.js";
+import { hasInterrupt } from "../checkpoint-internals.js";
 import { settleInbox } from "../inbox/settle-inbox.js";
-import { hasInterrupt } from "../internals.js";
 import { decidedRollback, type Onward, undoneBeforeAbort } from "./automatic-rollback.js";
 import { type DamagePlan, damagePlan, ifDamage, isDamage, LAST_SOUND, wayBack } from "./damage.js";
 import { goneOn, runToEnd } from "./gone-on.js";

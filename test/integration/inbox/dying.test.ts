@@ -46,6 +46,17 @@ interface Made {
   calls: { n: number };
 }
 
+/** Fails at the first call. */
+const work = ({ calls }: Pick<Made, "calls">) =>
+  resilient(
+    async () => {
+      calls.n += 1;
+      if (calls.n === 1) throw unavailable();
+      return { log: ["work"] };
+    },
+    { ...once, name: "work" },
+  ) as never;
+
 function shapes(recovery: RecoveryOptions = {}) {
   const base = () => ({ persistence: openPersistence("memory:"), world: newWorld(), calls: { n: 0 } });
   const compiled = (made: ReturnType<typeof base>, builder: { compile(options: object): unknown }): Made => ({
@@ -150,17 +161,7 @@ function shapes(recovery: RecoveryOptions = {}) {
             { ...once, name: "pay" },
           ) as never,
         )
-        .addNode(
-          "work",
-          resilient(
-            async () => {
-              made.calls.n += 1;
-              if (made.calls.n === 1) throw unavailable();
-              return { log: ["work"] };
-            },
-            { ...once, name: "work" },
-          ) as never,
-        )
+        .addNode("work", work(made))
         .addEdge(START, "pay")
         .addEdge("pay", "work")
         .addEdge("work", END);
@@ -169,20 +170,7 @@ function shapes(recovery: RecoveryOptions = {}) {
     subFailing(): Made {
       const made = base();
       const inner = installRecovery(
-        new StateGraph(State)
-          .addNode(
-            "work",
-            resilient(
-              async () => {
-                made.calls.n += 1;
-                if (made.calls.n === 1) throw unavailable();
-                return { log: ["work"] };
-              },
-              { ...once, name: "work" },
-            ) as never,
-          )
-          .addEdge(START, "work")
-          .addEdge("work", END),
+        new StateGraph(State).addNode("work", work(made)).addEdge(START, "work").addEdge("work", END),
         recovery,
       ).compile();
       const mid = new StateGraph(State).addNode("mid", inner).addEdge(START, "mid").compile();

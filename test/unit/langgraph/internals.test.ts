@@ -22,28 +22,30 @@ import {
   runInConfig,
 } from "../../../src/langgraph/attempt-internals.js";
 import {
+  answersOf,
+  finishedTasks,
+  interruptsOf,
+  nodesBetween,
+  wasAborted,
+} from "../../../src/langgraph/checkpoint-internals.js";
+import {
   announceParentCommand,
   answerRefused,
-  answersOf,
   attachErrorHandler,
   builderOf,
   checkpointerOf,
   failedTaskNamespace,
-  finishedTasks,
   functionOfNode,
   hasRecovery,
-  interruptsOf,
   isCompiledGraph,
   isInsideTask,
   mayHaveRunBefore,
   namespaceOf,
   nodesAround,
-  nodesBetween,
   onDrain,
   readChannel,
   routesByCommand,
   stopped,
-  wasAborted,
   wasThrownHere,
 } from "../../../src/langgraph/internals.js";
 import { LogState } from "../../support/graphs.js";

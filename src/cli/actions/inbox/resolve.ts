@@ -6,11 +6,8 @@ import { inboxOf } from "../../../recovery/inbox-change.js";
 import { commandName } from "../../command-name.js";
 import { type GlobalOptions, withScope } from "../../command-scope.js";
 import { type DecisionFlags, decisionOf } from "../../decision-flags.js";
-import { EXIT, exitCodeOfStatus } from "../../exit-codes.js";
+import { followedRun } from "../../followed-run.js";
 import { parseFaults, waitMsOf } from "../../option-values.js";
-import { printResult } from "../../output.js";
-import { onStopSignals } from "../../stop-signals.js";
-import { inTurn } from "../../thread-in-turn.js";
 import { questionOf } from "./find.js";
 import { nameOf } from "./words.js";
 
@@ -31,23 +28,9 @@ export async function resolveQuestion(given: string, flags: ResolveFlags, global
     const item = await questionOf(inboxOf(persistence, "lgr inbox resolve"), given);
     const { name, graph } = await scope.graphOfThread(item.threadId, flags.graph ?? item.graph);
     output.line(`Question ${nameOf(item)} on ${persistence.description}`);
-    const stop = onStopSignals(() => process.exit(EXIT.stopped));
-    try {
-      const result = await inTurn(output, waitMs, (locking) =>
-        // What it may be is checked against the question.
-        resolveInboxItem(graph, item.id, decision as Decision | ApprovalAnswer, {
-          graphName: name,
-          ...locking,
-          control: stop.control,
-          signal: stop.signal,
-          onEvent: output.onEvent,
-          injectFaults,
-        }),
-      );
-      printResult(output, result);
-      return exitCodeOfStatus(result.status, result.error);
-    } finally {
-      stop.dispose();
-    }
+    return followedRun(output, { graphName: name, injectFaults, waitMs }, (options) =>
+      // What it may be is checked against the question.
+      resolveInboxItem(graph, item.id, decision as Decision | ApprovalAnswer, options),
+    );
   });
 }
